@@ -1,0 +1,621 @@
+//! The consumer's side of an edge that a stage reads: who works, who waits, who is started next.
+
+use std::{mem, sync::Arc, task::Poll};
+
+use super::{Action, Edge, Producer, State};
+use crate::engine::{
+    envelope::Envelope,
+    gate::Gate,
+    hub::Hub,
+    ledger::Fate,
+    limits::{COUNTED_NS, RUN_NS},
+    pace::{Pace, Timing},
+    seat::Seat,
+    tally::{Tally, Totals},
+};
+use crate::report::StageReport;
+
+/// The stage that reads an edge.
+pub(in crate::engine) trait Consumer<T>: Send + Sync {
+    /// Starts a worker, which has been counted already.
+    fn start(self: Arc<Self>, input: Arc<Edge<T>>);
+    /// Every item has been worked on, and `results` sequences were given out. Called once.
+    fn finish(&self, results: u64);
+    /// The run has been stopped.
+    fn wind_down(&self);
+}
+
+/// What a stage asks for.
+pub(in crate::engine) struct CrewPlan {
+    pub(in crate::engine) name: Arc<str>,
+    pub(in crate::engine) parallelism: usize,
+    /// Most workers that are running (not parked, not stuck) at once.
+    pub(in crate::engine) running: usize,
+    /// Most items of a run, so that every core can get a share of a window.
+    pub(in crate::engine) share: usize,
+    /// Whether a worker without work stays for a while.
+    pub(in crate::engine) lingers: bool,
+}
+
+pub(super) struct Crew<T> {
+    plan: CrewPlan,
+    /// None once every item has been worked on.
+    consumer: Option<Arc<dyn Consumer<T>>>,
+    /// Claimed but not begun, and given back; the lowest sequence last (I2).
+    returned: Vec<(u64, Envelope<T>)>,
+    /// The next sequence in the output edge. Gaps are not handed on: items are numbered anew.
+    next_out: u64,
+    /// Workers that hold a permit; never more than `parallelism` (I4).
+    alive: usize,
+    /// Of these, those that the sentry found in one and the same poll twice.
+    stuck: usize,
+    /// The most workers at once of late; so many may linger.
+    recent: usize,
+    places: Vec<Option<Place>>,
+    free: Vec<usize>,
+    idle: Vec<usize>,
+    /// No room in the output: nobody is to be started before there is (I6).
+    blocked: bool,
+    pace: Pace,
+    totals: Totals,
+}
+
+/// A worker, as the crew sees it.
+struct Place {
+    seat: Arc<Seat>,
+    idle: bool,
+    stuck: bool,
+    last_beat: u64,
+}
+
+/// A worker's place at the edge it takes from.
+pub(in crate::engine) struct Desk<T> {
+    seat: Arc<Seat>,
+    place: Option<usize>,
+    /// Holds a permit.
+    live: bool,
+    idle: bool,
+    parked: bool,
+    run: Vec<Envelope<T>>,
+    /// The sequence of the item that is taken next.
+    next: u64,
+    /// What is to be added up at the next claim.
+    pub(in crate::engine) tally: Tally,
+    pub(in crate::engine) timing: Timing,
+    /// Somebody was woken since this was last asked.
+    pub(in crate::engine) woke: bool,
+}
+
+/// What came of looking for work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Claim {
+    /// There is a run on the desk, of items that take about so long.
+    Run { item_ns: u64 },
+    /// The worker is not needed any more, and not counted either.
+    Leave,
+}
+
+impl<T> Desk<T> {
+    pub(in crate::engine) fn new(seat: Arc<Seat>) -> Self {
+        Desk {
+            seat,
+            place: None,
+            live: true,
+            idle: false,
+            parked: false,
+            run: Vec::new(),
+            next: 0,
+            tally: Tally::default(),
+            timing: Timing::default(),
+            woke: false,
+        }
+    }
+
+    /// The sequence of the item that [`next`](Self::next) gives.
+    #[inline]
+    pub(in crate::engine) fn sequence(&self) -> u64 {
+        self.next
+    }
+
+    /// Shows the sentry that the worker goes on.
+    pub(in crate::engine) fn beat(&self) {
+        self.seat.work();
+    }
+
+    pub(in crate::engine) fn left(&self) -> usize {
+        self.run.len()
+    }
+
+    #[inline]
+    pub(in crate::engine) fn next(&mut self) -> Option<Envelope<T>> {
+        let envelope = self.run.pop()?;
+        self.next += 1;
+        Some(envelope)
+    }
+
+    /// The rest of the run, for dropping it.
+    pub(in crate::engine) fn clear(&mut self) -> Vec<Envelope<T>> {
+        mem::take(&mut self.run)
+    }
+}
+
+impl<T: Send + 'static> Edge<T> {
+    pub(in crate::engine) fn read_by(
+        self: &Arc<Self>,
+        plan: CrewPlan,
+        consumer: Arc<dyn Consumer<T>>,
+    ) {
+        let crew = Crew {
+            recent: plan.running,
+            plan,
+            consumer: Some(consumer),
+            returned: Vec::new(),
+            next_out: 0,
+            alive: 0,
+            stuck: 0,
+            places: Vec::new(),
+            free: Vec::new(),
+            idle: Vec::new(),
+            blocked: false,
+            pace: Pace::new(),
+            totals: Totals::new(self.hub.now()),
+        };
+        self.state.lock().crew = Some(crew);
+    }
+
+    /// Looks for work. Pending while the worker lingers.
+    pub(in crate::engine) fn claim<O: Send + 'static>(
+        self: &Arc<Self>,
+        desk: &mut Desk<T>,
+        output: &Arc<Edge<O>>,
+    ) -> Poll<Claim> {
+        self.unpark(desk);
+        desk.seat.work();
+        if self.hub.stopped() {
+            self.retire(desk);
+            return Poll::Ready(Claim::Leave);
+        }
+        loop {
+            let mut guard = self.state.lock();
+            let state = &mut *guard;
+            let Some(crew) = state.crew.as_mut() else {
+                return Poll::Ready(Claim::Leave);
+            };
+            if !crew.is_back(desk) {
+                desk.seat.rest();
+                return Poll::Pending;
+            }
+            crew.add_up(&self.hub, desk);
+            if crew.consumer.is_none() {
+                crew.leave(desk);
+                return Poll::Ready(Claim::Leave);
+            }
+            let item_ns = crew.pace.item_ns();
+            if crew.take_returned(desk) {
+                let action = state.serve(self);
+                drop(guard);
+                desk.woke |= self.act(action);
+                return Poll::Ready(Claim::Run { item_ns });
+            }
+            let room = usize::try_from(output.room(crew.next_out)).unwrap_or(usize::MAX);
+            let ready = state.ring.ready();
+            if ready == 0 || room == 0 {
+                return self.rest(guard, desk, output);
+            }
+            desk.next = crew.next_out;
+            let most = crew.pace.run().min(crew.plan.share).min(room);
+            let run = &mut desk.run;
+            state.ring.take(most, |envelope| run.push(envelope));
+            crew.next_out += run.len() as u64;
+            desk.timing.full = run.len() == most;
+            let upstream = state.took(self);
+            let only_gaps = desk.run.is_empty();
+            let action = if only_gaps {
+                Action::Nothing
+            } else {
+                state.serve(self)
+            };
+            drop(guard);
+            if let Some(upstream) = upstream {
+                upstream.resume();
+                desk.woke = true;
+            }
+            desk.woke |= self.act(action);
+            if !only_gaps {
+                // taken from the back
+                desk.run.reverse();
+                return Poll::Ready(Claim::Run { item_ns });
+            }
+        }
+    }
+
+    /// Nothing to do, or no room for what would come of it: lingers or leaves.
+    fn rest<O: Send + 'static>(
+        self: &Arc<Self>,
+        mut guard: impl std::ops::DerefMut<Target = State<T>>,
+        desk: &mut Desk<T>,
+        output: &Arc<Edge<O>>,
+    ) -> Poll<Claim> {
+        let state = &mut *guard;
+        let no_room = state.ring.ready() > 0;
+        let Some(crew) = state.crew.as_mut() else {
+            return Poll::Ready(Claim::Leave);
+        };
+        let next_out = crew.next_out;
+        crew.give_up_permit(desk);
+        if no_room {
+            crew.blocked = true;
+            crew.totals.blocked().start(self.hub.now());
+        } else if crew.alive == 0 && state.end.is_none() {
+            crew.totals.starved().start(self.hub.now());
+        }
+        let finished = state.take_finished(self);
+        let lingers =
+            finished.is_none() && state.crew.as_mut().is_some_and(|crew| crew.linger(desk));
+        drop(guard);
+        self.after_finish(finished);
+        // No two edges are ever locked at once (I7): between the two locks room may have come, so it
+        // is asked for again under the lock of the output (I6).
+        if no_room && output.ask_for_room(next_out) {
+            Arc::clone(self).resume();
+        }
+        if lingers {
+            desk.seat.rest();
+            return Poll::Pending;
+        }
+        Poll::Ready(Claim::Leave)
+    }
+
+    /// The current item waits: the rest of the run goes back, and another worker may be started.
+    /// True if somebody was woken.
+    pub(in crate::engine) fn park(self: &Arc<Self>, desk: &mut Desk<T>) {
+        if mem::replace(&mut desk.parked, true) {
+            return;
+        }
+        desk.seat.rest();
+        let items_wait = self.gate.park();
+        if desk.run.is_empty() && !items_wait {
+            return;
+        }
+        self.give_back(desk, None);
+    }
+
+    /// Back at work, without a new run.
+    pub(in crate::engine) fn unpark(&self, desk: &mut Desk<T>) {
+        if mem::replace(&mut desk.parked, false) {
+            self.gate.unpark();
+        }
+    }
+
+    /// Gives back what has not been begun. With `item_ns`, because the run takes too long.
+    pub(in crate::engine) fn give_back(self: &Arc<Self>, desk: &mut Desk<T>, item_ns: Option<u64>) {
+        let mut state = self.state.lock();
+        let Some(crew) = state.crew.as_mut() else {
+            return;
+        };
+        crew.take_back(desk);
+        if let Some(item_ns) = item_ns {
+            crew.pace.overran(item_ns);
+        }
+        let action = state.serve(self);
+        drop(state);
+        desk.woke |= self.act(action);
+    }
+
+    /// The worker goes, whatever it was doing; its run must be empty.
+    pub(in crate::engine) fn retire(self: &Arc<Self>, desk: &mut Desk<T>) {
+        self.unpark(desk);
+        let mut state = self.state.lock();
+        let Some(crew) = state.crew.as_mut() else {
+            return;
+        };
+        crew.is_back(desk);
+        crew.add_up(&self.hub, desk);
+        crew.leave(desk);
+        let finished = state.take_finished(self);
+        let action = state.serve(self);
+        drop(state);
+        self.act(action);
+        self.after_finish(finished);
+    }
+
+    pub(super) fn after_finish(&self, finished: Option<Finished<T>>) {
+        if let Some(Finished {
+            consumer,
+            results,
+            idle,
+        }) = finished
+        {
+            consumer.finish(results);
+            idle.iter().for_each(|seat| seat.wake());
+        }
+    }
+
+    /// The sentry's look: workers in the middle of a long poll do not count as running.
+    pub(super) fn look_after_crew(self: &Arc<Self>) -> bool {
+        let mut state = self.state.lock();
+        let Some(crew) = state.crew.as_mut() else {
+            return false;
+        };
+        crew.find_stuck();
+        let action = state.serve(self);
+        let waits = state
+            .crew
+            .as_ref()
+            .is_some_and(|crew| crew.may_start(state.available()));
+        drop(state);
+        self.act(action);
+        waits
+    }
+}
+
+/// What a run leaves behind when it is taken apart.
+pub(super) struct Cleared<T> {
+    pub(super) returned: Vec<(u64, Envelope<T>)>,
+    pub(super) consumer: Option<Arc<dyn Consumer<T>>>,
+}
+
+/// A stage that has come to its end.
+pub(super) struct Finished<T> {
+    consumer: Arc<dyn Consumer<T>>,
+    results: u64,
+    idle: Vec<Arc<Seat>>,
+}
+
+impl<T> State<T> {
+    #[inline]
+    fn available(&self) -> usize {
+        self.ring.ready() + self.crew.as_ref().map_or(0, |crew| crew.returned.len())
+    }
+
+    /// Who has to be woken or started because of what can be taken now? To be called after every
+    /// change of that, under the lock (I5).
+    #[inline]
+    pub(super) fn serve(&mut self, edge: &Edge<T>) -> Action<T> {
+        let available = self.available();
+        let Some(crew) = self.crew.as_mut() else {
+            return if available > 0 {
+                self.serve_reader()
+            } else {
+                Action::Nothing
+            };
+        };
+        edge.gate.publish(available);
+        if !crew.may_start(available) || edge.hub.stopped() {
+            return Action::Nothing;
+        }
+        if !crew.is_worth_a_start(available, &edge.gate) {
+            edge.hub.call_sentry();
+            return Action::Nothing;
+        }
+        if crew.alive == 0 {
+            crew.totals.starved().stop(edge.hub.now());
+        }
+        crew.start()
+    }
+
+    pub(super) fn take_finished(&mut self, edge: &Edge<T>) -> Option<Finished<T>> {
+        let crew = self.crew.as_mut()?;
+        let done =
+            crew.alive == 0 && crew.returned.is_empty() && self.end == Some(self.ring.head());
+        let consumer = if done {
+            crew.consumer.take()?
+        } else {
+            return None;
+        };
+        crew.totals.starved().stop(edge.hub.now());
+        let idle = mem::take(&mut crew.idle);
+        let seats = idle.into_iter().filter_map(|key| {
+            let place = crew.places[key].as_mut()?;
+            place.idle = false;
+            Some(Arc::clone(&place.seat))
+        });
+        let idle = seats.collect();
+        Some(Finished {
+            consumer,
+            results: crew.next_out,
+            idle,
+        })
+    }
+}
+
+impl<T> Crew<T> {
+    pub(super) fn consumer(&self) -> Option<Arc<dyn Consumer<T>>> {
+        self.consumer.clone()
+    }
+
+    pub(super) fn report(&self, now: u64) -> StageReport {
+        self.totals.report(&self.plan.name, now)
+    }
+
+    /// What is to be dropped outside of the lock.
+    pub(super) fn clear(&mut self) -> Cleared<T> {
+        Cleared {
+            returned: mem::take(&mut self.returned),
+            consumer: self.consumer.take(),
+        }
+    }
+
+    /// Items wait, and there is a permit and room for another worker.
+    fn may_start(&self, available: usize) -> bool {
+        available > 0
+            && self.alive < self.plan.parallelism
+            && (!self.blocked || !self.returned.is_empty())
+    }
+
+    /// Whether what waits is worth another core: [`RUN_NS`] of work for each running worker; for
+    /// items that are not cheap, one for each of them is enough, or what a small window can hold.
+    fn is_worth_a_start(&self, available: usize, gate: &Gate) -> bool {
+        let running = self
+            .alive
+            .saturating_sub(gate.parked())
+            .saturating_sub(self.stuck);
+        let item_ns = self.pace.item_ns();
+        running == 0
+            || (running < self.plan.running
+                && ((available as u64).saturating_mul(item_ns) >= running as u64 * RUN_NS
+                    || (item_ns >= COUNTED_NS && available >= running.min(self.plan.share))))
+    }
+
+    /// One more permit in use (I4).
+    fn start(&mut self) -> Action<T> {
+        let Some(consumer) = &self.consumer else {
+            return Action::Nothing;
+        };
+        self.alive += 1;
+        self.recent = self.recent.max(self.alive);
+        while let Some(key) = self.idle.pop() {
+            if let Some(place) = self.places[key].as_mut() {
+                place.idle = false;
+                return Action::Wake(Arc::clone(&place.seat));
+            }
+        }
+        Action::Start(Arc::clone(consumer))
+    }
+
+    /// False if the worker was polled though nobody needs it.
+    fn is_back(&mut self, desk: &mut Desk<T>) -> bool {
+        let key = *desk.place.get_or_insert_with(|| {
+            let place = Place {
+                seat: Arc::clone(&desk.seat),
+                idle: false,
+                stuck: false,
+                last_beat: 0,
+            };
+            let key = self.free.pop().unwrap_or(self.places.len());
+            if key == self.places.len() {
+                self.places.push(None);
+            }
+            self.places[key] = Some(place);
+            key
+        });
+        let Some(place) = self.places[key].as_mut() else {
+            return true;
+        };
+        if mem::replace(&mut place.stuck, false) {
+            self.stuck -= 1;
+        }
+        if desk.idle {
+            if place.idle {
+                return false;
+            }
+            // it was counted by whoever woke it, unless that was the end
+            desk.idle = false;
+            desk.live = self.consumer.is_some();
+        }
+        true
+    }
+
+    fn give_up_permit(&mut self, desk: &mut Desk<T>) {
+        if mem::replace(&mut desk.live, false) {
+            self.alive -= 1;
+        }
+    }
+
+    /// Lingers, if so many workers have been needed of late.
+    fn linger(&mut self, desk: &mut Desk<T>) -> bool {
+        self.recent = self
+            .recent
+            .max(self.alive + 1)
+            .saturating_sub(self.recent / 64)
+            .max(self.plan.running);
+        let key = match desk.place {
+            Some(key) if self.plan.lingers && self.alive + self.idle.len() < self.recent => key,
+            _ => {
+                self.leave(desk);
+                return false;
+            }
+        };
+        if let Some(place) = self.places[key].as_mut() {
+            place.idle = true;
+        }
+        desk.idle = true;
+        self.idle.push(key);
+        true
+    }
+
+    fn leave(&mut self, desk: &mut Desk<T>) {
+        self.give_up_permit(desk);
+        if let Some(key) = desk.place.take() {
+            if desk.idle {
+                self.idle.retain(|idle| *idle != key);
+            }
+            self.places[key] = None;
+            self.free.push(key);
+        }
+    }
+
+    fn add_up(&mut self, hub: &Hub, desk: &mut Desk<T>) {
+        hub.ledger().settle(Fate::Failed, desk.tally.failed_origins);
+        hub.ledger()
+            .settle(Fate::Filtered, desk.tally.filtered_origins);
+        self.pace.learn(&desk.timing);
+        self.totals.add(&mut desk.tally, &desk.timing);
+        desk.timing = Timing::default();
+    }
+
+    /// Returned items go first, even when there is no room: their sequences are inside the window.
+    fn take_returned(&mut self, desk: &mut Desk<T>) -> bool {
+        let Some((first, envelope)) = self.returned.pop() else {
+            return false;
+        };
+        desk.next = first;
+        desk.run.push(envelope);
+        let most = self.pace.run().min(self.plan.share) as u64;
+        while let Some((sequence, _)) = self.returned.last()
+            && sequence - first < most
+            && *sequence == first + desk.run.len() as u64
+        {
+            desk.run
+                .extend(self.returned.pop().map(|(_, envelope)| envelope));
+        }
+        desk.run.reverse();
+        desk.timing.full = desk.run.len() as u64 == most;
+        true
+    }
+
+    /// Keeps the lowest sequence last, also when several workers give back at once.
+    fn take_back(&mut self, desk: &mut Desk<T>) {
+        if desk.run.is_empty() {
+            return;
+        }
+        let first = desk.next;
+        let at = self
+            .returned
+            .partition_point(|(sequence, _)| *sequence > first);
+        // the run lies with its first item last
+        let last = first + desk.run.len() as u64 - 1;
+        let rest = desk
+            .run
+            .drain(..)
+            .enumerate()
+            .map(|(back, envelope)| (last - back as u64, envelope));
+        self.returned.splice(at..at, rest);
+    }
+
+    fn find_stuck(&mut self) {
+        for place in self.places.iter_mut().flatten() {
+            let beat = place.seat.beat();
+            let same_poll = beat == place.last_beat && beat % 2 == 1;
+            if same_poll && !place.idle && !mem::replace(&mut place.stuck, true) {
+                self.stuck += 1;
+            }
+            place.last_beat = beat;
+        }
+    }
+}
+
+impl<T: Send + 'static> Producer for Edge<T> {
+    /// There is room in the output of the stage that reads this edge.
+    fn resume(self: Arc<Self>) {
+        let mut state = self.state.lock();
+        if let Some(crew) = state.crew.as_mut()
+            && mem::replace(&mut crew.blocked, false)
+        {
+            crew.totals.blocked().stop(self.hub.now());
+        }
+        let action = state.serve(&self);
+        drop(state);
+        self.act(action);
+    }
+}

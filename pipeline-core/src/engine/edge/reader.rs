@@ -1,0 +1,97 @@
+//! The consumer's side of an edge that ends in the hands of one reader: a sink, or a stream.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use super::{Action, Edge, State};
+use crate::error::Origin;
+
+/// The reader's waker while it waits.
+#[derive(Debug, Default)]
+pub(super) struct Waiting(Option<Waker>);
+
+impl Waiting {
+    pub(super) fn take(&mut self) -> Option<Waker> {
+        self.0.take()
+    }
+}
+
+/// The right to read an edge. There is one.
+#[derive(Debug)]
+pub(crate) struct Reader<T>(Arc<Edge<T>>);
+
+/// What a look at the edge brought.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Items,
+    End,
+}
+
+impl<T: Send + 'static> Reader<T> {
+    pub(crate) fn new(edge: Arc<Edge<T>>) -> Self {
+        Reader(edge)
+    }
+
+    /// Takes up to `most` items, with their origins beside them, as soon as there is one.
+    pub(crate) fn poll_take(
+        &self,
+        context: &Context<'_>,
+        most: usize,
+        items: &mut Vec<T>,
+        origins: &mut Vec<Origin>,
+    ) -> Poll<Taken> {
+        let edge = &*self.0;
+        let mut waker: Option<Waker> = None;
+        loop {
+            let mut state = edge.state.lock();
+            while state.ring.ready() > 0 {
+                let before = items.len();
+                state.ring.take(most, |envelope| {
+                    items.push(envelope.item);
+                    origins.push(envelope.origin);
+                });
+                let upstream = state.took(edge);
+                let only_gaps = items.len() == before;
+                if only_gaps && upstream.is_none() {
+                    continue;
+                }
+                drop(state);
+                if let Some(upstream) = upstream {
+                    upstream.resume();
+                }
+                if !only_gaps {
+                    return Poll::Ready(Taken::Items);
+                }
+                state = edge.state.lock();
+            }
+            if state.end == Some(state.ring.head()) {
+                return Poll::Ready(Taken::End);
+            }
+            if state
+                .reader
+                .0
+                .as_ref()
+                .is_some_and(|old| old.will_wake(context.waker()))
+            {
+                return Poll::Pending;
+            }
+            // the waker may be the user's: cloned and dropped outside of the lock
+            if let Some(waker) = waker.take() {
+                let old = state.reader.0.replace(waker);
+                drop(state);
+                drop(old);
+                return Poll::Pending;
+            }
+            drop(state);
+            waker = Some(context.waker().clone());
+        }
+    }
+}
+
+impl<T> State<T> {
+    pub(super) fn serve_reader(&mut self) -> Action<T> {
+        self.reader.take().map_or(Action::Nothing, Action::Read)
+    }
+}

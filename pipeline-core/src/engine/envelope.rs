@@ -1,0 +1,27 @@
+//! An item with what the library carries beside it.
+
+use crate::error::Origin;
+
+/// What flows through edges. One struct with one constructor, so that a field is added in one place.
+#[derive(Debug)]
+pub(super) struct Envelope<T> {
+    pub(super) item: T,
+    pub(super) origin: Origin,
+}
+
+impl<T> Envelope<T> {
+    pub(super) fn new(item: T, origin: Origin) -> Self {
+        Envelope { item, origin }
+    }
+}
+
+/// A place in a ring.
+#[derive(Debug)]
+pub(super) enum Slot<T> {
+    /// Still in work.
+    Empty,
+    /// A sequence number without a value: failed, filtered or cancelled.
+    Gap,
+    /// Finished, and waiting for its turn.
+    Done(Envelope<T>),
+}

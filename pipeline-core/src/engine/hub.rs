@@ -1,0 +1,527 @@
+//! The run as a whole: its flags, its tasks, its one outcome.
+//!
+//! Everything that is there once a run is here; what is there once a stage is in its edge and its
+//! station. Others hold it by `Arc`; it holds the edges until the last task has gone (I8).
+
+use std::{
+    fmt,
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    failures::Failures,
+    ledger::{Fate, Ledger},
+    seat::{Role, Seat},
+    sentry,
+};
+use crate::{
+    error::Cause,
+    plan::Step,
+    report::{Outcome, Report, StageReport},
+    rt::{
+        Clock, Mutex, Padded, Runtime,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+};
+
+/// An edge and its station, seen from the run.
+pub(crate) trait Link: Send + Sync {
+    /// The run has been stopped: wake whoever waits here, and close what is to be closed.
+    fn wind_down(&self);
+    /// Starts a worker where one is missing because another does not come back. True while items
+    /// wait for a worker that may not be started yet.
+    fn look(self: Arc<Self>) -> bool;
+    /// What the stage that reads this edge has done; none if no stage reads it.
+    fn report(&self, now: u64) -> Option<StageReport>;
+    /// Drops everything that is left, outside of every lock.
+    fn clear(&self, ledger: &Ledger);
+}
+
+pub(crate) struct Hub {
+    runtime: Runtime,
+    clock: Clock,
+    started: Instant,
+    span: tracing::Span,
+    /// Read before each poll of the user's; written once.
+    stopped: Padded<AtomicBool>,
+    draining: AtomicBool,
+    /// The owner is gone: what is open is dropped, not closed.
+    abandoned: AtomicBool,
+    /// Closing has taken too long.
+    overtime: AtomicBool,
+    sentry: AtomicBool,
+    ledger: Ledger,
+    failures: Failures,
+    roster: Mutex<Roster>,
+    links: Mutex<Vec<Arc<dyn Link>>>,
+    end: Mutex<End>,
+}
+
+/// Who is there, and what was decided.
+#[derive(Default)]
+struct Roster {
+    seats: Vec<Option<Arc<Seat>>>,
+    free: Vec<usize>,
+    tasks: usize,
+    /// Tasks that are closing a source, a sink or a stage.
+    closing: usize,
+    cause: Option<Cause>,
+    drain: Option<Deadline>,
+    /// A source was stopped by the drain before it had come to its own end.
+    cut: bool,
+    ended: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline {
+    pub(super) at: Option<Instant>,
+    pub(super) limit: Duration,
+}
+
+#[derive(Default)]
+struct End {
+    ended: Option<Ended>,
+    /// The outcome is never given twice.
+    given: bool,
+    waiter: Option<Waker>,
+    outcome: Option<Outcome>,
+    elapsed: Duration,
+    stages: Vec<StageReport>,
+}
+
+/// The outcome of a run.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) cause: Option<Cause>,
+    pub(crate) report: Report,
+}
+
+impl Hub {
+    pub(crate) fn new(runtime: Runtime, failures: Failures) -> Arc<Self> {
+        Arc::new(Hub {
+            runtime,
+            clock: Clock::new(),
+            started: Instant::now(),
+            span: tracing::info_span!("pipeline"),
+            stopped: Padded::default(),
+            draining: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
+            overtime: AtomicBool::new(false),
+            sentry: AtomicBool::new(false),
+            ledger: Ledger::default(),
+            failures,
+            roster: Mutex::default(),
+            links: Mutex::default(),
+            end: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn log_start(&self, steps: &[Step]) {
+        let names: Vec<&str> = steps.iter().map(|step| &*step.name).collect();
+        tracing::info!(parent: &self.span, steps = ?names, "started");
+    }
+
+    pub(super) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    #[inline]
+    pub(super) fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    pub(super) fn span(&self) -> &tracing::Span {
+        &self.span
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    pub(super) fn failures(&self) -> &Failures {
+        &self.failures
+    }
+
+    pub(super) fn add(&self, link: Arc<dyn Link>) {
+        self.links.lock().push(link);
+    }
+
+    pub(super) fn links(&self) -> Vec<Arc<dyn Link>> {
+        self.links.lock().clone()
+    }
+
+    // ---------------------------------------------------------------- stopping
+
+    /// No code of the user's is begun or polled again once this is true (I7).
+    #[inline]
+    pub(crate) fn stopped(&self) -> bool {
+        self.stopped.load(SeqCst)
+    }
+
+    /// Ends the run, unless it has ended or is ending for another reason: then the cause comes back.
+    pub(crate) fn stop(&self, cause: Cause) -> Option<Cause> {
+        let seats = {
+            let mut roster = self.roster.lock();
+            if roster.ended || roster.cause.is_some() {
+                return Some(cause);
+            }
+            roster.cause = Some(cause);
+            self.stopped.store(true, SeqCst);
+            roster.seats.clone()
+        };
+        seats.iter().flatten().for_each(|seat| seat.wake());
+        None
+    }
+
+    /// The owner is gone.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, SeqCst);
+        self.stop(Cause::Cancelled);
+        let mut end = self.end.lock();
+        if let Some(ended) = end.ended.take() {
+            drop(end);
+            self.complain(ended.cause.as_ref());
+        }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.roster.lock().ended
+    }
+
+    pub(super) fn abandoned(&self) -> bool {
+        self.abandoned.load(SeqCst)
+    }
+
+    pub(super) fn draining(&self) -> bool {
+        self.draining.load(SeqCst)
+    }
+
+    /// Stops the source; what was taken goes on until `limit` is over. Of two calls the sooner
+    /// deadline counts.
+    pub(crate) fn drain(&self, limit: Duration) {
+        let at = Instant::now().checked_add(limit);
+        let seats = {
+            let mut roster = self.roster.lock();
+            if roster.ended {
+                return;
+            }
+            let later = roster.drain.is_some_and(|old| match (old.at, at) {
+                (Some(old), Some(new)) => old <= new,
+                (Some(_), None) | (None, None) => true,
+                (None, Some(_)) => false,
+            });
+            if later {
+                return;
+            }
+            roster.drain = Some(Deadline { at, limit });
+            self.draining.store(true, SeqCst);
+            roster.seats.clone()
+        };
+        tracing::info!(parent: &self.span, ?limit, "draining");
+        let concerned = seats
+            .iter()
+            .flatten()
+            .filter(|seat| matches!(seat.role(), Role::Source | Role::Supervisor));
+        concerned.for_each(|seat| seat.wake());
+    }
+
+    pub(super) fn deadline(&self) -> Option<Deadline> {
+        self.roster.lock().drain
+    }
+
+    /// A source was stopped by the drain.
+    pub(super) fn cut(&self) {
+        self.roster.lock().cut = true;
+    }
+
+    // ---------------------------------------------------------------- closing
+
+    /// What closes may go on: its owner is there, and it has not taken too long.
+    pub(super) fn may_close(&self) -> bool {
+        !self.abandoned() && !self.overtime.load(SeqCst)
+    }
+
+    /// Closing has taken too long: those who are still at it give up.
+    pub(super) fn end_closing(&self) {
+        self.overtime.store(true, SeqCst);
+        let seats = self.roster.lock().seats.clone();
+        seats.iter().flatten().for_each(|seat| seat.wake());
+    }
+
+    // ---------------------------------------------------------------- tasks
+
+    /// A place for a task of this run. It is made by whoever spawns, not in the task, so that a task
+    /// that is dropped before its first poll is missed as well.
+    pub(crate) fn task(self: &Arc<Self>, role: Role) -> Task {
+        let seat = Arc::new(Seat::new(role));
+        let mut roster = self.roster.lock();
+        roster.tasks += 1;
+        let key = roster.free.pop().unwrap_or(roster.seats.len());
+        if key == roster.seats.len() {
+            roster.seats.push(None);
+        }
+        roster.seats[key] = Some(Arc::clone(&seat));
+        drop(roster);
+        Task {
+            hub: Arc::clone(self),
+            seat,
+            key,
+            closing: false,
+            finished: false,
+        }
+    }
+
+    /// Tasks beside the supervisor, and how many of them are closing something.
+    pub(super) fn others(&self) -> (usize, usize) {
+        let roster = self.roster.lock();
+        (roster.tasks.saturating_sub(1), roster.closing)
+    }
+
+    /// Asks the sentry to look at workers that do not come back.
+    #[inline]
+    pub(super) fn call_sentry(self: &Arc<Self>) {
+        if self.runtime.is_multi_thread()
+            && !self.sentry.load(SeqCst)
+            && !self.sentry.swap(true, SeqCst)
+        {
+            sentry::launch(Arc::clone(self));
+        }
+    }
+
+    /// The sentry goes home, or comes back because it has been called meanwhile.
+    pub(super) fn dismiss_sentry(&self) {
+        self.sentry.store(false, SeqCst);
+    }
+
+    /// True if nobody else has called another one.
+    pub(super) fn recall_sentry(&self) -> bool {
+        !self.sentry.swap(true, SeqCst)
+    }
+
+    // ---------------------------------------------------------------- the end
+
+    /// Takes the run apart and makes its outcome known. The last thing that happens in a run.
+    pub(super) fn conclude(&self) {
+        let links = std::mem::take(&mut *self.links.lock());
+        let now = self.now();
+        links.iter().for_each(|link| link.clear(&self.ledger));
+        let stages: Vec<_> = links.iter().filter_map(|link| link.report(now)).collect();
+        drop(links);
+        let (cause, cut) = {
+            let mut roster = self.roster.lock();
+            roster.ended = true;
+            (roster.cause.take(), roster.cut)
+        };
+        let outcome = match &cause {
+            None if cut => Outcome::Drained,
+            None => Outcome::Finished,
+            Some(Cause::Cancelled) => Outcome::Cancelled,
+            Some(Cause::DeadlinePassed(_)) => Outcome::DeadlinePassed,
+            Some(Cause::Stalled(..)) => Outcome::Stalled,
+            Some(_) => Outcome::Failed,
+        };
+        let elapsed = self.started.elapsed();
+        let items = self.ledger.counts();
+        tracing::info!(
+            parent: &self.span, %outcome, taken = items.taken, delivered = items.delivered, failed = items.failed,
+            filtered = items.filtered, cancelled = items.cancelled, "ended"
+        );
+        if self.abandoned() {
+            self.complain(cause.as_ref());
+        }
+        let report = Report {
+            value: (),
+            outcome: Some(outcome),
+            elapsed,
+            items,
+            stages: stages.clone(),
+        };
+        let waiter = {
+            let mut end = self.end.lock();
+            *end = End {
+                outcome: Some(outcome),
+                elapsed,
+                stages,
+                waiter: end.waiter.take(),
+                ..End::default()
+            };
+            if !self.abandoned() {
+                end.ended = Some(Ended { cause, report });
+            }
+            end.waiter.take()
+        };
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
+    }
+
+    /// A failure whose owner did not take the outcome is not passed over in silence.
+    fn complain(&self, cause: Option<&Cause>) {
+        if let Some(cause) = cause.filter(|cause| !matches!(cause, Cause::Cancelled)) {
+            let source = std::error::Error::source(cause).map(tracing::field::display);
+            tracing::warn!(parent: &self.span, %cause, source, "a run failed, and nobody took its outcome");
+        }
+    }
+
+    /// The outcome, once; `Ready(None)` if it has been given before.
+    pub(crate) fn poll_end(&self, context: &Context<'_>) -> Poll<Option<Ended>> {
+        // cloned before the lock: it may be a waker of the user's
+        let waker = context.waker().clone();
+        let mut end = self.end.lock();
+        if let Some(ended) = end.ended.take() {
+            end.given = true;
+            return Poll::Ready(Some(ended));
+        }
+        if end.given {
+            return Poll::Ready(None);
+        }
+        let old = end.waiter.replace(waker);
+        drop(end);
+        drop(old);
+        Poll::Pending
+    }
+
+    /// The report as of now.
+    pub(crate) fn report(&self) -> Report {
+        {
+            let end = self.end.lock();
+            if end.outcome.is_some() {
+                let (outcome, elapsed, stages) = (end.outcome, end.elapsed, end.stages.clone());
+                return Report {
+                    value: (),
+                    outcome,
+                    elapsed,
+                    items: self.ledger.counts(),
+                    stages,
+                };
+            }
+        }
+        let now = self.now();
+        let stages = self
+            .links()
+            .iter()
+            .filter_map(|link| link.report(now))
+            .collect();
+        Report {
+            value: (),
+            outcome: None,
+            elapsed: self.started.elapsed(),
+            items: self.ledger.counts(),
+            stages,
+        }
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("stopped", &self.stopped())
+            .field("items", &self.ledger.counts())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A task of a run, held by the task. Dropped by anybody but the task itself it stops the run: then
+/// the runtime is going away, or the engine has a bug, and to wait would be to wait for ever.
+pub(crate) struct Task {
+    hub: Arc<Hub>,
+    seat: Arc<Seat>,
+    key: usize,
+    closing: bool,
+    finished: bool,
+}
+
+impl Task {
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    pub(super) fn seat(&self) -> &Arc<Seat> {
+        &self.seat
+    }
+
+    /// To be called in the first poll, before anything is waited for. The lock orders it against
+    /// [`Hub::stop`]: either that one finds the waker, or the task finds the flag (I7).
+    pub(super) fn sit(&self, context: &Context<'_>) {
+        let _ordered = self.hub.roster.lock();
+        self.seat.sit(context.waker());
+    }
+
+    /// To be awaited first: makes it possible to wake this task.
+    pub(super) async fn take_seat(&self) {
+        poll_fn(|context| {
+            self.sit(context);
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// From here on this task only closes something.
+    pub(super) fn start_closing(&mut self) {
+        if !std::mem::replace(&mut self.closing, true) {
+            self.hub.roster.lock().closing += 1;
+            self.hub.wake_supervisor();
+        }
+    }
+
+    /// The task ends as it should.
+    pub(crate) fn finish(mut self) {
+        self.finished = true;
+    }
+
+    /// Settles source items that ended in this task.
+    pub(super) fn settle(&self, fate: Fate, items: u64) {
+        self.hub.ledger.settle(fate, items);
+    }
+}
+
+impl Hub {
+    fn wake_supervisor(&self) {
+        let supervisor = {
+            let roster = self.roster.lock();
+            roster
+                .seats
+                .iter()
+                .flatten()
+                .find(|seat| seat.role() == Role::Supervisor)
+                .cloned()
+        };
+        if let Some(supervisor) = supervisor {
+            supervisor.wake();
+        }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.hub.stop(Cause::RuntimeGone);
+        }
+        let left = {
+            let mut roster = self.hub.roster.lock();
+            roster.seats[self.key] = None;
+            roster.free.push(self.key);
+            roster.closing -= usize::from(self.closing);
+            roster.tasks -= 1;
+            roster.tasks
+        };
+        match left {
+            0 if self.seat.role() != Role::Supervisor || !self.finished => self.hub.conclude(),
+            1 => self.hub.wake_supervisor(),
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task")
+            .field("role", &self.seat.role())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,173 @@
+//! What a worker holds, and the promise that it is given back however the worker ends.
+
+use std::{mem, sync::Arc, task::Poll};
+
+use super::{
+    edge::{Claim, Desk, Edge},
+    envelope::{Envelope, Slot},
+    failures::Told,
+    hub::Task,
+    ledger::Fate,
+    station::{Fuse, Station, Work},
+};
+use crate::error::{BoxError, Cause, ErrorKind, Origin, StageError};
+
+/// A permit, a run, and the results of it that are not delivered yet. Dropped in the middle of work
+/// (its runtime is going away) it stops the run, fills its sequences and starts nobody (I2, I8).
+pub(super) struct Lease<W: Work, P: Fuse<W::Out>> {
+    task: Option<Task>,
+    pub(super) station: Arc<Station<W, P>>,
+    input: Arc<Edge<W::In>>,
+    pub(super) desk: Desk<W::In>,
+    results: Vec<Slot<P::Out>>,
+    /// The item in work.
+    current: Option<Origin>,
+}
+
+impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
+    pub(super) fn new(task: Task, station: Arc<Station<W, P>>, input: Arc<Edge<W::In>>) -> Self {
+        let desk = Desk::new(Arc::clone(task.seat()));
+        Lease {
+            task: Some(task),
+            station,
+            input,
+            desk,
+            results: Vec::new(),
+            current: None,
+        }
+    }
+
+    pub(super) async fn take_seat(&mut self) {
+        if let Some(task) = &mut self.task {
+            task.take_seat().await;
+        }
+    }
+
+    pub(super) fn claim(&mut self) -> Poll<Claim> {
+        self.input.claim(&mut self.desk, &self.station.output)
+    }
+
+    /// Begins the next item of the run.
+    #[inline]
+    pub(super) fn begin(&mut self) -> Option<W::In> {
+        let Envelope { item, origin } = self.desk.next()?;
+        self.current = Some(origin);
+        self.desk.tally.taken += 1;
+        Some(item)
+    }
+
+    /// The current item has a result.
+    #[inline]
+    pub(super) fn done(&mut self, item: P::Out) {
+        if let Some(origin) = self.current.take() {
+            self.desk.tally.given += 1;
+            self.results.push(Slot::Done(Envelope::new(item, origin)));
+        }
+    }
+
+    /// The current item was left out by a fused step.
+    pub(super) fn filtered(&mut self) {
+        if let Some(origin) = self.current.take() {
+            self.desk.tally.filtered += 1;
+            self.desk.tally.filtered_origins += u64::from(origin.count());
+            self.results.push(Slot::Gap);
+        }
+    }
+
+    /// The current item failed. What comes back is to be sent, with waiting, by the caller.
+    pub(super) fn failed(
+        &mut self,
+        kind: ErrorKind,
+        in_fused_step: bool,
+        error: BoxError,
+    ) -> Option<Told> {
+        let origin = self.current.take()?;
+        self.desk.tally.failed += 1;
+        self.desk.tally.failed_origins += u64::from(origin.count());
+        self.desk.tally.panics += u64::from(kind == ErrorKind::Panicked);
+        if cfg!(planted = "gap") && origin.first() % 5 == 4 {
+            // the sequence is never completed
+            self.deliver();
+        } else {
+            self.results.push(Slot::Gap);
+        }
+        let plan = &self.station.plan;
+        let name = if in_fused_step {
+            &plan.fused_name
+        } else {
+            &plan.name
+        };
+        let told = self
+            .station
+            .hub
+            .tell(StageError::new(Arc::clone(name), origin, 1, kind, error));
+        self.desk.tally.undelivered += u64::from(matches!(told, Told::No));
+        Some(told)
+    }
+
+    /// The current item was dropped because the run was stopped.
+    pub(super) fn cancelled(&mut self) {
+        if let Some(origin) = self.current.take() {
+            self.station
+                .hub
+                .ledger()
+                .settle(Fate::Cancelled, origin.count().into());
+            self.results.push(Slot::Gap);
+        }
+    }
+
+    /// Hands on what is finished.
+    #[inline]
+    pub(super) fn deliver(&mut self) {
+        let begun = self.desk.sequence();
+        // results lie at the end of what has been begun, the item in work after them
+        let first = begun - self.results.len() as u64 - u64::from(self.current.is_some());
+        self.desk.woke |=
+            self.station
+                .output
+                .complete(self.station.plan.ordered, first, &mut self.results);
+    }
+
+    /// The current item waits.
+    pub(super) fn park(&mut self) {
+        self.deliver();
+        self.input.park(&mut self.desk);
+    }
+
+    pub(super) fn unpark(&mut self) {
+        self.input.unpark(&mut self.desk);
+    }
+
+    /// The rest of the run is for others.
+    pub(super) fn give_back(&mut self, item_ns: Option<u64>) {
+        self.deliver();
+        self.input.give_back(&mut self.desk, item_ns);
+    }
+
+    /// The worker ends as it should.
+    pub(super) fn leave(mut self) -> Option<Task> {
+        self.clear();
+        self.task.take()
+    }
+
+    fn clear(&mut self) {
+        self.cancelled();
+        self.deliver();
+        let ledger = self.station.hub.ledger();
+        for envelope in self.desk.clear() {
+            ledger.cancel(envelope.item, &envelope.origin);
+        }
+        self.input.retire(&mut self.desk);
+    }
+}
+
+impl<W: Work, P: Fuse<W::Out>> Drop for Lease<W, P> {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            // first, so that nobody is started by what follows
+            task.hub().stop(Cause::RuntimeGone);
+            self.clear();
+            mem::drop(task);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What became of the items of the source.
+
+use super::envelope::Slot;
+use super::shield::discard;
+use crate::{
+    error::Origin,
+    report::Counts,
+    rt::{
+        Padded,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+/// How a source item ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Fate {
+    Delivered,
+    Failed,
+    Filtered,
+    Cancelled,
+}
+
+/// Each source item is entered once when it is taken and settled once when it ends (I9). Whoever
+/// holds an item counts for himself and settles many at a time.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    taken: Padded<AtomicU64>,
+    delivered: Padded<AtomicU64>,
+    failed: AtomicU64,
+    filtered: AtomicU64,
+    cancelled: AtomicU64,
+}
+
+impl Ledger {
+    pub(super) fn enter(&self, items: u64) {
+        self.taken.fetch_add(items, Relaxed);
+    }
+
+    pub(super) fn settle(&self, fate: Fate, items: u64) {
+        if items == 0 {
+            return;
+        }
+        let count = match fate {
+            Fate::Delivered => &*self.delivered,
+            Fate::Failed => &self.failed,
+            Fate::Filtered => &self.filtered,
+            Fate::Cancelled => &self.cancelled,
+        };
+        count.fetch_add(items, Relaxed);
+    }
+
+    /// Drops what nobody will work on any more, outside of every lock.
+    pub(super) fn cancel<T>(&self, item: T, origin: &Origin) {
+        self.settle(Fate::Cancelled, origin.count().into());
+        discard(item);
+    }
+
+    pub(super) fn cancel_slots<T>(&self, slots: impl IntoIterator<Item = Slot<T>>) {
+        for slot in slots {
+            if let Slot::Done(envelope) = slot {
+                self.cancel(envelope.item, &envelope.origin);
+            }
+        }
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        // `taken` last: a look at a run in the middle of it never shows more ended than taken
+        let (delivered, failed) = (self.delivered.load(Relaxed), self.failed.load(Relaxed));
+        let (filtered, cancelled) = (self.filtered.load(Relaxed), self.cancelled.load(Relaxed));
+        Counts {
+            taken: self.taken.load(Relaxed),
+            delivered,
+            failed,
+            filtered,
+            cancelled,
+        }
+    }
+}

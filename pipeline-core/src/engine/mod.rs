@@ -1,0 +1,49 @@
+//! What runs a pipeline. The protocol, in prose and with its invariants numbered, is in `README.md`
+//! beside this file; comments cite an invariant as `I3`.
+//!
+//! It knows items, workers and edges, and nothing of how a pipeline is described.
+
+mod edge;
+mod envelope;
+mod failures;
+mod feed;
+mod gate;
+mod guarded;
+mod histogram;
+mod hub;
+mod lease;
+mod ledger;
+mod limits;
+mod outlet;
+mod pace;
+mod pool;
+mod ring;
+mod seat;
+mod sentry;
+mod shield;
+mod station;
+mod stream;
+mod supervisor;
+mod tally;
+mod worker;
+
+pub(crate) use edge::{Edge, Reader};
+pub(crate) use failures::Failures;
+pub(crate) use feed::{Fed, Feed, Preparation};
+pub(crate) use hub::{Ended, Hub};
+pub(crate) use outlet::{Outlet, most_at_once};
+pub(crate) use seat::Role;
+pub(crate) use shield::{call, panic_error};
+#[expect(
+    unreachable_pub,
+    reason = "a bound of a hidden method of a public, sealed trait"
+)]
+pub use station::Fuse;
+pub(crate) use station::{Identity, Maker, StationPlan, Work};
+pub(crate) use stream::StreamEnd;
+pub(crate) use {
+    feed::launch_feed,
+    outlet::launch_outlet,
+    station::launch_station,
+    supervisor::{Attendant, launch_supervisor},
+};

@@ -1,0 +1,185 @@
+//! Drives the end of a pipeline: gives it what has arrived, as much at a time as there is, one call
+//! after another.
+
+use std::{
+    future::{poll_fn, ready},
+    sync::Arc,
+    task::Poll,
+};
+
+use super::{
+    edge::{Reader, Taken},
+    guarded::{Guarded, close, guard},
+    hub::Task,
+    ledger::Fate,
+    limits::{TAKE, TURN_NS},
+    shield,
+};
+use crate::{
+    error::{BoxError, Cause, Origin},
+    rt::{self, Mutex},
+};
+
+/// Where items end. The engine's view of a sink.
+pub(crate) trait Outlet<T>: Send + 'static {
+    /// What it makes of the items.
+    type Value: Send + 'static;
+    /// Takes items out of the front as they are safe.
+    fn write(&mut self, items: &mut Vec<T>) -> impl Future<Output = Result<(), BoxError>> + Send;
+    fn flush(&mut self) -> impl Future<Output = Result<(), BoxError>> + Send {
+        ready(Ok(()))
+    }
+    /// Items that `write` has taken out, but that were not safe when it ended too soon.
+    fn at_risk(&self) -> usize {
+        0
+    }
+    /// Whether items that a failed `write` has left inside were offered to it, and so have failed;
+    /// else they are cancelled.
+    fn was_offered_all(&self) -> bool;
+    fn close(self) -> impl Future<Output = Result<Self::Value, BoxError>> + Send;
+}
+
+/// The most items that an end behind an edge of this capacity takes at once.
+pub(crate) fn most_at_once(capacity: usize) -> usize {
+    capacity.clamp(1, TAKE)
+}
+
+/// Starts the end that reads `edge`. What it makes of the items is left in `value`.
+pub(crate) fn launch_outlet<T: Send + 'static, O: Outlet<T>>(
+    task: Task,
+    outlet: O,
+    reader: Reader<T>,
+    most: usize,
+    value: Arc<Mutex<Option<O::Value>>>,
+) {
+    let runtime = task.hub().runtime().clone();
+    runtime.spawn(drive(task, outlet, reader, most, value));
+}
+
+async fn drive<T: Send + 'static, O: Outlet<T>>(
+    mut task: Task,
+    mut outlet: O,
+    reader: Reader<T>,
+    most: usize,
+    value: Arc<Mutex<Option<O::Value>>>,
+) {
+    task.take_seat().await;
+    if let Err(error) = fill(&task, &mut outlet, &reader, most).await {
+        task.hub().stop(Cause::Sink(error));
+    }
+    drop(reader);
+    match close(&mut task, || outlet.close()).await {
+        Ok(Some(made)) => *value.lock() = Some(made),
+        Ok(None) => {}
+        Err(error) => drop(task.hub().stop(Cause::Sink(error))),
+    }
+    task.finish();
+}
+
+/// What is to be done next.
+enum Step {
+    Write,
+    /// Nothing is there at the moment.
+    Flush,
+    End,
+    Stop,
+}
+
+async fn fill<T: Send + 'static, O: Outlet<T>>(
+    task: &Task,
+    outlet: &mut O,
+    reader: &Reader<T>,
+    most: usize,
+) -> Result<(), BoxError> {
+    let hub = task.hub();
+    let (mut items, mut origins) = (Vec::new(), Vec::new());
+    let mut unflushed = false;
+    let mut turn_since = hub.now();
+    loop {
+        let step = poll_fn(|context| {
+            if hub.stopped() {
+                return Poll::Ready(Step::Stop);
+            }
+            match reader.poll_take(context, most, &mut items, &mut origins) {
+                Poll::Ready(Taken::Items) => Poll::Ready(Step::Write),
+                Poll::Ready(Taken::End) => Poll::Ready(Step::End),
+                Poll::Pending if unflushed => Poll::Ready(Step::Flush),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        match step.await {
+            Step::Write => write(task, outlet, &mut items, &mut origins).await?,
+            Step::Flush | Step::End if unflushed => {
+                guard(|| !hub.stopped(), || outlet.flush())
+                    .await
+                    .into_result()
+                    .unwrap_or(Ok(()))?;
+                unflushed = false;
+                turn_since = hub.now();
+                continue;
+            }
+            Step::Flush => {}
+            Step::End | Step::Stop => return Ok(()),
+        }
+        unflushed = true;
+        let now = hub.now();
+        if now.saturating_sub(turn_since) > TURN_NS {
+            rt::give_way().await;
+            turn_since = hub.now();
+        }
+    }
+}
+
+/// Gives the end what has been taken from the edge, until it has taken all of it.
+async fn write<T: Send + 'static, O: Outlet<T>>(
+    task: &Task,
+    outlet: &mut O,
+    items: &mut Vec<T>,
+    origins: &mut Vec<Origin>,
+) -> Result<(), BoxError> {
+    let hub = task.hub();
+    while !items.is_empty() {
+        let offered = items.len();
+        let written = guard(|| !hub.stopped(), || outlet.write(items)).await;
+        let done = matches!(written, Guarded::Done(Ok(())));
+        let at_risk = if done {
+            0
+        } else {
+            shield::call(|| outlet.at_risk()).unwrap_or(0)
+        };
+        let safe = offered.saturating_sub(items.len() + at_risk);
+        task.settle(Fate::Delivered, settled(origins, safe));
+        let error = match written {
+            Guarded::Done(Ok(())) if safe > 0 => continue,
+            Guarded::Done(Ok(())) => {
+                BoxError::from("it took none of the items, and reported no error")
+            }
+            Guarded::Done(Err(error)) => error,
+            Guarded::Panicked(payload) => shield::panic_error(payload),
+            Guarded::GivenUp => {
+                task.settle(Fate::Cancelled, settled(origins, usize::MAX));
+                items.drain(..).for_each(shield::discard);
+                return Ok(());
+            }
+        };
+        let failed = if outlet.was_offered_all() {
+            usize::MAX
+        } else {
+            at_risk
+        };
+        task.settle(Fate::Failed, settled(origins, failed));
+        task.settle(Fate::Cancelled, settled(origins, usize::MAX));
+        items.drain(..).for_each(shield::discard);
+        return Err(error);
+    }
+    Ok(())
+}
+
+/// Source items behind the first of them.
+fn settled(origins: &mut Vec<Origin>, first: usize) -> u64 {
+    let first = first.min(origins.len());
+    origins
+        .drain(..first)
+        .map(|origin| u64::from(origin.count()))
+        .sum()
+}

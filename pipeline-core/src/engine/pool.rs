@@ -1,0 +1,121 @@
+//! The states of a stage's workers: at most `parallelism` of them, made when there is work.
+//!
+//! Whoever makes one takes the maker out of the pool meanwhile, because to clone a state or to call
+//! a factory is the user's code and may not run under the lock (I7).
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use super::shield;
+use crate::{error::BoxError, rt::Mutex};
+
+/// Makes the state of one worker.
+pub(crate) type Maker<W> = Box<dyn FnMut() -> Making<W> + Send>;
+
+/// A state that is being made.
+pub(super) type Making<W> = Pin<Box<dyn Future<Output = Result<W, BoxError>> + Send>>;
+
+pub(super) struct Pool<W>(Mutex<Inner<W>>);
+
+struct Inner<W> {
+    spare: Vec<W>,
+    /// States that exist, spare or in use.
+    made: usize,
+    most: usize,
+    /// None while somebody uses it, and after it has panicked.
+    maker: Option<Maker<W>>,
+    waiting: Vec<Waker>,
+    closed: bool,
+}
+
+pub(super) enum Acquired<W> {
+    Spare(W),
+    /// To be polled until the state is there.
+    Making(Making<W>),
+    Failed(BoxError),
+}
+
+impl<W> Pool<W> {
+    pub(super) fn new(maker: Maker<W>, most: usize) -> Self {
+        let (spare, waiting) = (Vec::new(), Vec::new());
+        Pool(Mutex::new(Inner {
+            spare,
+            made: 0,
+            most,
+            maker: Some(maker),
+            waiting,
+            closed: false,
+        }))
+    }
+
+    pub(super) fn poll_acquire(&self, context: &Context<'_>) -> Poll<Acquired<W>> {
+        let mut maker = {
+            let mut inner = self.0.lock();
+            if let Some(state) = inner.spare.pop() {
+                return Poll::Ready(Acquired::Spare(state));
+            }
+            match inner.maker.take() {
+                Some(maker) if inner.made < inner.most => {
+                    inner.made += 1;
+                    maker
+                }
+                maker => {
+                    inner.maker = maker;
+                    // a worker's waker: not the user's
+                    inner.waiting.push(context.waker().clone());
+                    return Poll::Pending;
+                }
+            }
+        };
+        match shield::call(&mut maker) {
+            Ok(making) => {
+                self.change(|inner| inner.maker = Some(maker));
+                Poll::Ready(Acquired::Making(making))
+            }
+            Err(payload) => {
+                shield::discard(maker);
+                Poll::Ready(Acquired::Failed(shield::panic_error(payload)))
+            }
+        }
+    }
+
+    /// Takes a state back for the next worker; or refuses it, and then it is to be closed.
+    pub(super) fn put_back(&self, state: W) -> Option<W> {
+        let mut state = Some(state);
+        self.change(|inner| {
+            if !inner.closed {
+                inner.spare.extend(state.take());
+            }
+        });
+        state
+    }
+
+    /// A state has been dropped: another one may be made.
+    pub(super) fn lost(&self) {
+        self.change(|inner| inner.made -= 1);
+    }
+
+    /// Gives out what there is, to be closed, and takes nothing back any more.
+    pub(super) fn close(&self) -> Vec<W> {
+        let mut states = Vec::new();
+        let mut maker = None;
+        self.change(|inner| {
+            inner.closed = true;
+            states = std::mem::take(&mut inner.spare);
+            maker = inner.maker.take();
+        });
+        shield::discard(maker);
+        states
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Inner<W>)) {
+        let waiting = {
+            let mut inner = self.0.lock();
+            change(&mut inner);
+            std::mem::take(&mut inner.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}

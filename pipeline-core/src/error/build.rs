@@ -1,0 +1,38 @@
+use std::{io, sync::Arc};
+
+use thiserror::Error;
+
+/// A pipeline that cannot be started as it is described.
+///
+/// It is found by [`Job::start`](crate::Job::start) before anything of the user's runs, so also
+/// for a source that would have given no items. `#[non_exhaustive]`: later versions check more.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A setting of a stage, or of the job, is 0 and has no meaning then.
+    #[error("`{0}`: {1} must be at least 1")]
+    Zero(Arc<str>, &'static str),
+    /// The window of a stage has no room for all the items that may be in work.
+    #[error(
+        "`{0}`: window {1} is smaller than parallelism {2}, so not all of its items could be in work: \
+         leave the window out, or make it {2} or more"
+    )]
+    WindowTooSmall(Arc<str>, usize, usize),
+    /// [`buffer`](crate::Pipeline::buffer) was called behind a stage instead of behind a source.
+    #[error(
+        "`buffer` is for sources; `{0}` is a stage, and what it holds is bounded by its `window`"
+    )]
+    MisplacedBuffer(Arc<str>),
+    /// [`Job::start`](crate::Job::start) was called where there is no tokio runtime.
+    #[error("no tokio runtime here: call `start` from async code or within `Runtime::enter`")]
+    NoRuntime,
+    /// Something that the pipeline needs is timed, and the runtime was built without timers.
+    #[error(
+        "`{0}` needs a runtime with its time driver enabled: call `enable_time` or `enable_all` on the runtime's builder"
+    )]
+    NoTimer(Arc<str>),
+    /// [`Job::drain_on_ctrl_c`](crate::Job::drain_on_ctrl_c) could not listen for Ctrl-C: the
+    /// runtime was built without its I/O driver (`enable_io` or `enable_all`), or the system refused.
+    #[error("cannot listen for Ctrl-C (the runtime's builder needs `enable_io` or `enable_all`)")]
+    NoSignals(#[source] io::Error),
+}

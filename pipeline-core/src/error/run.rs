@@ -1,0 +1,66 @@
+use std::{sync::Arc, time::Duration};
+
+use thiserror::Error;
+
+use super::{BoxError, BuildError, StageError};
+use crate::report::Report;
+
+/// Why a run did not finish, with the report of what it did.
+///
+/// The text says the least; walk [`source`](std::error::Error::source), or print it with a crate
+/// such as `anyhow` (`{error:#}`), for the cause and the user's own error below it.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+#[error("the run did not finish")]
+pub struct RunError {
+    /// What ended it. The first cause wins.
+    #[source]
+    pub cause: Cause,
+    /// What was done until then. Boxed, so that a `Result` with it stays small.
+    pub report: Box<Report>,
+}
+
+impl From<BuildError> for RunError {
+    fn from(error: BuildError) -> Self {
+        RunError {
+            cause: Cause::Build(error),
+            report: Box::default(),
+        }
+    }
+}
+
+/// What ended a run before its time. The first one wins; what happens after it is not kept.
+///
+/// To ask for a drain is not a cause: a failure after it is still the outcome.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The pipeline cannot be started as it is described. Nothing ran.
+    #[error("it could not be started")]
+    Build(#[source] BuildError),
+    /// An item failed, and the policy was to stop ([`OnError`](super::OnError)).
+    #[error("an item failed")]
+    Item(#[source] StageError),
+    /// A worker's stage could not be made or cloned, or could not be closed.
+    #[error("stage `{0}` could not be made or closed")]
+    Stage(Arc<str>, #[source] BoxError),
+    /// The source failed, panicked, or could not be closed.
+    #[error("the source failed")]
+    Source(#[source] BoxError),
+    /// The sink, or the closure that ends the pipeline, failed, panicked, or could not be closed.
+    #[error("the sink failed")]
+    Sink(#[source] BoxError),
+    /// Somebody asked for it: [`Control::cancel`](crate::run::Control::cancel), a token, a second
+    /// Ctrl-C, or the owner was dropped.
+    #[error("it was cancelled")]
+    Cancelled,
+    /// A drain took longer than it was allowed to. What was still inside counts as cancelled.
+    #[error("it was not drained within {0:?}")]
+    DeadlinePassed(Duration),
+    /// Two neighbours wait for each other, and nothing else goes on.
+    #[error("`{0}` and `{1}` wait for each other")]
+    Stalled(Arc<str>, Arc<str>),
+    /// The tokio runtime of the run was shut down in the middle of it.
+    #[error("its runtime was shut down")]
+    RuntimeGone,
+}

@@ -1,0 +1,118 @@
+//! The options of a stage while they are being set, and what becomes of them.
+
+use std::sync::Arc;
+
+use crate::{
+    config::{Order, StageConfig},
+    engine::StationPlan,
+    plan::{Step, StepKind},
+};
+
+/// The default window, and the default buffer of a source, in items. Half of it costs twice as much
+/// an item, twice of it half as much; 1024 is 8 to 16 KiB for small items.
+pub(super) const WINDOW: usize = 1024;
+
+/// What is known of a stage before it is closed.
+#[derive(Debug, Clone, Default)]
+pub struct StageDraft {
+    /// What the stage itself brings.
+    pub(super) own: StageConfig,
+    /// What the user has set; goes before.
+    pub(super) set: StageConfig,
+    /// As a string of the user's, which need not be `'static`.
+    pub(super) name: Option<String>,
+    /// The method or the type, for a name.
+    pub(super) kind: Kind,
+    pub(super) blocking: bool,
+    /// The first state is made before the source is asked for anything.
+    pub(super) prepares: bool,
+}
+
+/// What a default name is made of.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    /// A method that takes a closure: `map-2` is the one at place 2.
+    Method(&'static str),
+    /// A type: `Decode`.
+    Type(&'static str),
+}
+
+impl Default for Kind {
+    fn default() -> Self {
+        Kind::Method("map")
+    }
+}
+
+impl StageDraft {
+    pub(super) fn method(name: &'static str) -> Self {
+        StageDraft {
+            kind: Kind::Method(name),
+            ..StageDraft::default()
+        }
+    }
+
+    /// Whether any option was set: a `map` is a stage of its own then.
+    pub(super) fn is_set(&self) -> bool {
+        self.name.is_some() || self.set != StageConfig::default()
+    }
+
+    /// The step as it will run, after `before`.
+    pub(super) fn resolve(self, before: &[Step], fused: Vec<&'static str>) -> (Step, StationPlan) {
+        let StageDraft {
+            own,
+            set,
+            name,
+            kind,
+            blocking,
+            prepares,
+        } = self;
+        let parallelism = set.parallelism.or(own.parallelism).unwrap_or(1);
+        let order = set.order.or(own.order).unwrap_or(Order::Ordered);
+        let window = set
+            .window
+            .or(own.window)
+            .unwrap_or_else(|| parallelism.saturating_mul(4).max(WINDOW));
+        let place = before.len();
+        let name: Arc<str> = match (name, own.name, kind) {
+            (Some(name), ..) => name.into(),
+            (None, None, Kind::Method(method)) => format!("{method}-{place}").into(),
+            (None, Some(name), _) | (None, None, Kind::Type(name)) => {
+                // the same type twice is told apart by its place
+                let taken = before.iter().any(|step| &*step.name == name);
+                if taken {
+                    format!("{name}-{place}").into()
+                } else {
+                    name.into()
+                }
+            }
+        };
+        let step = Step {
+            name,
+            kind: StepKind::Stage {
+                parallelism,
+                order,
+                window,
+                blocking,
+                fused,
+                misplaced_buffer: false,
+            },
+        };
+        let (name, fused_name, ordered) = (
+            Arc::clone(&step.name),
+            step.full_name(),
+            order == Order::Ordered,
+        );
+        (
+            step,
+            StationPlan {
+                name,
+                fused_name,
+                parallelism,
+                ordered,
+                window,
+                blocking,
+                prepares,
+            },
+        )
+    }
+}

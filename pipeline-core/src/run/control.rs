@@ -1,0 +1,43 @@
+use std::{sync::Arc, time::Duration};
+
+use crate::{engine::Hub, error::Cause, report::Report};
+
+/// A handle to a run for others than its owner. Cheap to clone; dropping it does nothing.
+///
+/// Its methods only ask, and return at once; [`Running::wait`](crate::Running::wait) tells when it
+/// is done. They may be called from anywhere, also from a body of the run itself, as often as one
+/// likes and in any order. After the end of the run they do nothing.
+#[derive(Debug, Clone)]
+pub struct Control(Arc<Hub>);
+
+impl Control {
+    pub(super) fn new(hub: Arc<Hub>) -> Self {
+        Control(hub)
+    }
+
+    /// Stops now. No body is begun or polled again after this has returned, but one that another
+    /// thread is in the middle of polling ends that poll. What is inside counts as cancelled.
+    pub fn cancel(&self) {
+        self.0.stop(Cause::Cancelled);
+    }
+
+    /// Stops the source and finishes what was taken; cancels what is left when `deadline` is over,
+    /// counted from now.
+    ///
+    /// The outcome is then [`Outcome::Drained`](crate::report::Outcome::Drained), or
+    /// [`Cause::DeadlinePassed`], or whatever failed meanwhile. Of two calls the sooner deadline
+    /// counts. `Duration::MAX` waits for as long as it takes; zero cancels at once, and says so by
+    /// `DeadlinePassed`.
+    pub fn drain(&self, deadline: Duration) {
+        self.0.drain(deadline);
+    }
+
+    /// The report as of now; its `outcome` is `None` while the run goes on.
+    ///
+    /// Cheap enough for every second (a lock for each stage), not for every item. Workers add up
+    /// their counts once a run of items, so the numbers are a moment old.
+    #[must_use]
+    pub fn metrics(&self) -> Report {
+        self.0.report()
+    }
+}

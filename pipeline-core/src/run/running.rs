@@ -1,0 +1,186 @@
+use std::{
+    fmt,
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use futures_core::Stream;
+
+use super::{Control, Items};
+use crate::{
+    engine::{Ended, Hub},
+    error::{Cause, RunError},
+    report::Report,
+    rt::Mutex,
+};
+
+/// Where an end leaves its value.
+type Value<R> = Arc<Mutex<Option<R>>>;
+
+/// Drops what nobody will take from a stream any more.
+type Discard = Box<dyn FnMut(&Context<'_>) -> Poll<()> + Send>;
+
+/// What an end hands to the owner of the run.
+pub(crate) struct Prepared<R> {
+    value: Value<R>,
+    discard: Option<Discard>,
+}
+
+impl<R> Prepared<R> {
+    pub(crate) fn value(value: Value<R>) -> Self {
+        Prepared {
+            value,
+            discard: None,
+        }
+    }
+}
+
+impl<T: Send + 'static> Prepared<Items<T>> {
+    pub(crate) fn stream(items: Items<T>) -> Self {
+        let end = Arc::clone(items.end());
+        let discard = move |context: &Context<'_>| end.poll_discard(context);
+        Prepared {
+            value: Arc::new(Mutex::new(Some(items))),
+            discard: Some(Box::new(discard)),
+        }
+    }
+}
+
+/// A run and its owner.
+///
+/// Made by [`Job::start`](crate::Job::start), which has started it. **Dropping it cancels the run**:
+/// no body is begun or polled again; sources, sinks and stages are then dropped and not closed.
+/// Others get a [`control`](Running::control).
+///
+/// A run whose pipeline ends in [`into_stream`](crate::Pipeline::into_stream) is a [`Stream`] of
+/// `Result<T, RunError>`. Nobody need poll it for the stages to work: they go on until their
+/// windows are full. After the last item comes the `Err` of a run that did not finish, once.
+///
+/// ```
+/// use std::time::Duration;
+/// use pipeline_core::{prelude::*, report::Outcome};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+/// let (sender, numbers) = Pipeline::channel(8);
+/// let mut running = numbers.map(|n: u64| n + 1).collect().start()?;
+/// let control = running.control();
+///
+/// sender.send(1).await?;
+/// control.drain(Duration::from_secs(10));
+/// let report = running.wait().await?;
+/// assert_eq!((report.value, report.outcome), (vec![2], Some(Outcome::Drained)));
+/// assert!(sender.send(2).await.is_err()); // and the item comes back in the error
+/// # Ok(()) }
+/// ```
+#[must_use = "dropping a `Running` cancels its run"]
+pub struct Running<R = ()> {
+    hub: Arc<Hub>,
+    value: Value<R>,
+    /// The value once it is here; a stream is from its first poll on.
+    own: Option<R>,
+    discard: Option<Discard>,
+}
+
+impl<R> Running<R> {
+    pub(super) fn new(hub: Arc<Hub>, prepared: Prepared<R>) -> Self {
+        let Prepared { value, discard } = prepared;
+        Running {
+            hub,
+            value,
+            own: None,
+            discard,
+        }
+    }
+
+    /// For others than the owner: to cancel, to drain, to look.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        Control::new(Arc::clone(&self.hub))
+    }
+}
+
+impl<R: Send + 'static> Running<R> {
+    /// The report, when nothing of the user's runs any more and all is closed.
+    ///
+    /// It is ready when the source has come to its end and so has every item, or when the run was
+    /// drained, or after a cancel or a failure. A body that blocks its thread is waited for. What a
+    /// stream has not given out is dropped as it comes, and counts as cancelled; to end an endless
+    /// one cancel or drain it first.
+    ///
+    /// # Errors
+    ///
+    /// A [`RunError`] if the run did not finish: its cause, with the report of what was done.
+    ///
+    /// # Panics
+    ///
+    /// If it is called again after it was ready, or after a stream has given its last `Err`: the
+    /// outcome of a run is given once.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a dropped future loses nothing, so it fits `select!`.
+    pub async fn wait(&mut self) -> Result<Report<R>, RunError> {
+        let ended = poll_fn(|context| {
+            if let Some(discard) = &mut self.discard {
+                ready!(discard(context));
+            }
+            self.hub.poll_end(context)
+        })
+        .await;
+        let Some(ended) = ended else {
+            panic!("the outcome of a run is given once, and it has been given")
+        };
+        let Ended { cause, report } = ended;
+        let value = self.own.take().or_else(|| self.value.lock().take());
+        match (cause, value) {
+            (None, Some(value)) => Ok(report.map(|()| value)),
+            // an end that did not fail has left its value
+            (cause, _) => Err(run_error(cause.unwrap_or(Cause::Cancelled), report)),
+        }
+    }
+}
+
+fn run_error(cause: Cause, report: Report) -> RunError {
+    RunError {
+        cause,
+        report: Box::new(report),
+    }
+}
+
+impl<T: Send + 'static> Stream for Running<Items<T>> {
+    type Item = Result<T, RunError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let running = self.get_mut();
+        if running.own.is_none() {
+            running.own = running.value.lock().take();
+        }
+        if let Some(items) = &running.own
+            && let Some(item) = ready!(items.end().poll_next(context))
+        {
+            return Poll::Ready(Some(Ok(item)));
+        }
+        let Some(Ended { cause, report }) = ready!(running.hub.poll_end(context)) else {
+            return Poll::Ready(None);
+        };
+        Poll::Ready(cause.map(|cause| Err(run_error(cause, report))))
+    }
+}
+
+impl<R> Unpin for Running<R> {}
+
+impl<R> Drop for Running<R> {
+    fn drop(&mut self) {
+        self.hub.abandon();
+    }
+}
+
+impl<R> fmt::Debug for Running<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("run", &self.hub)
+            .finish_non_exhaustive()
+    }
+}

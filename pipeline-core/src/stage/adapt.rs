@@ -1,0 +1,61 @@
+//! A [`Stage`] as the engine sees it.
+
+use std::{future::ready, marker::PhantomData};
+
+use super::Stage;
+use crate::{
+    engine::{Maker, Work},
+    error::BoxError,
+};
+
+pub(crate) struct Adapt<S, In, Out>(S, PhantomData<fn(In) -> Out>);
+
+impl<S, In, Out> Adapt<S, In, Out> {
+    fn new(stage: S) -> Self {
+        Adapt(stage, PhantomData)
+    }
+}
+
+impl<In: Send + 'static, Out: Send + 'static, S: Stage<In, Out>> Work for Adapt<S, In, Out> {
+    type In = In;
+    type Out = Out;
+    type Error = S::Error;
+
+    #[inline]
+    fn process(&mut self, item: In) -> impl Future<Output = Result<Out, S::Error>> + Send {
+        self.0.process(item)
+    }
+
+    fn close(self) -> impl Future<Output = Result<(), S::Error>> + Send {
+        self.0.close()
+    }
+}
+
+/// Each worker gets a clone of `stage`.
+pub(crate) fn by_cloning<S, In, Out>(stage: S) -> Maker<Adapt<S, In, Out>>
+where
+    In: Send + 'static,
+    Out: Send + 'static,
+    S: Stage<In, Out> + Clone,
+{
+    Box::new(move || {
+        let made = Adapt::new(stage.clone());
+        Box::pin(ready(Ok(made)))
+    })
+}
+
+/// Each worker gets what `factory` makes.
+pub(crate) fn by_factory<F, Fut, S, E, In, Out>(factory: F) -> Maker<Adapt<S, In, Out>>
+where
+    In: Send + 'static,
+    Out: Send + 'static,
+    F: Fn() -> Fut + Send + 'static,
+    Fut: Future<Output = Result<S, E>> + Send + 'static,
+    S: Stage<In, Out>,
+    E: Into<BoxError>,
+{
+    Box::new(move || {
+        let making = factory();
+        Box::pin(async move { making.await.map(Adapt::new).map_err(Into::into) })
+    })
+}

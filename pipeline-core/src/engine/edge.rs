@@ -7,7 +7,10 @@
 mod crew;
 mod reader;
 
-use std::sync::{Arc, Weak};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Weak},
+};
 
 pub(super) use crew::{Claim, Consumer, CrewPlan, Desk};
 pub(crate) use reader::{Reader, Taken};
@@ -124,7 +127,7 @@ impl<T: Send + 'static> Edge<T> {
         self: &Arc<Self>,
         ordered: bool,
         first: u64,
-        results: &mut Vec<Slot<T>>,
+        results: &mut VecDeque<Slot<T>>,
     ) -> bool {
         if results.is_empty() {
             return false;

@@ -25,3 +25,13 @@ pub(super) enum Slot<T> {
     /// Finished, and waiting for its turn.
     Done(Envelope<T>),
 }
+
+impl<T> Slot<T> {
+    #[inline]
+    pub(super) fn done(self) -> Option<Envelope<T>> {
+        match self {
+            Slot::Done(envelope) => Some(envelope),
+            Slot::Gap | Slot::Empty => None,
+        }
+    }
+}

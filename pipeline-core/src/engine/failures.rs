@@ -81,19 +81,23 @@ impl Hub {
 
     fn offer(&self, error: StageError, overflow: Overflow) -> Told {
         let Some(channel) = &self.failures().channel else {
-            return self.lose(&error);
+            self.lose(&error);
+            return Told::No;
         };
         match channel.try_send(error) {
             Ok(()) => Told::Yes,
             Err(TrySendError::Full(error)) if overflow == Overflow::Wait => {
                 Told::Wait(error, channel.clone())
             }
-            Err(TrySendError::Full(error) | TrySendError::Closed(error)) => self.lose(&error),
+            Err(TrySendError::Full(error) | TrySendError::Closed(error)) => {
+                self.lose(&error);
+                Told::No
+            }
         }
     }
 
     /// Nobody will receive it: the log is told, but not a million times.
-    pub(super) fn lose(&self, error: &StageError) -> Told {
+    pub(super) fn lose(&self, error: &StageError) {
         let failures = self.failures();
         let lost = failures.lost.fetch_add(1, Relaxed) + 1;
         let now = self.now();
@@ -108,6 +112,5 @@ impl Hub {
             let cause = std::error::Error::source(error).map(tracing::field::display);
             tracing::warn!(parent: self.span(), %error, cause, lost, "an item failed, and nobody receives its error");
         }
-        Told::No
     }
 }

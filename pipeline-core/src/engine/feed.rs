@@ -2,10 +2,11 @@
 //! it is told to.
 
 use std::{
-    future::poll_fn,
+    collections::VecDeque,
+    future::{pending, poll_fn},
     pin::{Pin, pin},
     sync::{Arc, Weak},
-    task::Poll,
+    task::{Context, Poll},
 };
 
 use super::{
@@ -27,16 +28,32 @@ use crate::{
 /// The name under which a failed item of a source is reported.
 const NAME: &str = "source";
 
-/// Where items come from. The engine's view of a source.
+/// Where items come from. The engine's view of a source. It is asked in one of two ways.
 pub(crate) trait Feed: Send + 'static {
     type Item: Send + 'static;
+
+    /// Asked by `poll_next`, in a plain loop; else by `next`.
+    const POLLED: bool;
+
+    /// Keeps nothing between two calls that a drop could lose.
+    fn poll_next(
+        &mut self,
+        _: &mut Context<'_>,
+    ) -> Poll<Result<Option<Fed<Self::Item>>, BoxError>> {
+        Poll::Pending
+    }
+
     /// Cancel safe.
-    fn next(&mut self) -> impl Future<Output = Result<Option<Fed<Self::Item>>, BoxError>> + Send;
+    fn next(&mut self) -> impl Future<Output = Result<Option<Fed<Self::Item>>, BoxError>> + Send {
+        pending()
+    }
+
     /// The run drains: nothing new is to come. True if what had been accepted is still to be read,
     /// to the end.
     fn refuse(&mut self) -> bool {
         false
     }
+
     fn close(self) -> impl Future<Output = Result<(), BoxError>> + Send;
 }
 
@@ -87,10 +104,11 @@ async fn drive<F: Feed>(
     let mut pump = Pump {
         edge: &edge,
         hub: task.hub(),
-        slots: Vec::new(),
+        slots: VecDeque::new(),
         pushed: 0,
         index: 0,
         turn_since: 0,
+        refusing: false,
     };
     let ended = if prepared {
         pump.run(&mut feed).await
@@ -114,91 +132,93 @@ struct Pump<'a, T> {
     edge: &'a Arc<Edge<T>>,
     hub: &'a Arc<Hub>,
     /// Given by the source and not in the edge yet. There is room for them.
-    slots: Vec<Slot<T>>,
+    slots: VecDeque<Slot<T>>,
     /// Sequences in the edge.
     pushed: u64,
     /// The index of the next item.
     index: u64,
     /// Since when this task has the thread.
     turn_since: u64,
+    /// The source reads what it had accepted before the drain.
+    refusing: bool,
 }
 
-/// What came of asking the source once.
-enum Answer<T> {
-    Item(Fed<T>),
+/// Why the source is not asked further for the moment.
+enum Pause {
+    /// There is no more room, or it is time to hand on what there is.
+    Push,
     End,
     Failed(BoxError),
+    ItemFailed(BoxError),
     /// The run was stopped, or the source is to be.
     Interrupted,
 }
 
+/// How many items may still be taken, and when to look at the clock.
+struct Quota {
+    room: usize,
+    taken: usize,
+    next_look: usize,
+    begun: u64,
+}
+
 impl<T: Send + 'static> Pump<'_, T> {
     async fn run<F: Feed<Item = T>>(&mut self, feed: &mut F) -> Result<(), BoxError> {
-        let mut refusing = false;
         self.turn_since = self.hub.now();
         loop {
-            let mut room = self.room(refusing).await;
-            let begun = self.hub.now();
-            let mut next_look = 1;
-            let mut count = 0;
-            while room > 0 {
-                match self.ask(feed, refusing).await {
-                    Answer::Item(Fed::Item(item)) => {
-                        let origin = Origin::single(0, self.index);
-                        self.slots.push(Slot::Done(Envelope::new(item, origin)));
-                        self.index += 1;
-                        room -= 1;
-                    }
-                    Answer::Item(Fed::Failed(error)) => self.failed(error).await,
-                    Answer::End => return Ok(()),
-                    Answer::Failed(error) => return Err(error),
-                    Answer::Interrupted => break,
-                }
-                count += 1;
-                if count == next_look {
-                    next_look = if next_look < CLOCK_EVERY {
-                        next_look * 4
-                    } else {
-                        next_look + CLOCK_EVERY
-                    };
-                    if self.hub.now().saturating_sub(begun) > RUN_NS {
-                        // a source that takes its time: what it has given is not held back
-                        break;
-                    }
-                }
-            }
+            let room = self.room().await;
+            let mut quota = Quota {
+                room,
+                taken: 0,
+                next_look: 1,
+                begun: self.hub.now(),
+            };
+            let pause = if F::POLLED {
+                poll_fn(|context| {
+                    let fill = || self.fill(feed, &mut quota, context);
+                    shield::call(fill).unwrap_or_else(|payload| {
+                        Poll::Ready(Pause::Failed(shield::panic_error(payload)))
+                    })
+                })
+                .await
+            } else {
+                self.ask(feed, &mut quota).await
+            };
             let woke = self.push();
-            if self.hub.stopped() {
-                return Ok(());
-            }
-            if self.hub.draining() && !refusing {
-                refusing = match shield::call(|| feed.refuse()) {
-                    Ok(refusing) => refusing,
-                    Err(payload) => return Err(shield::panic_error(payload)),
-                };
-                if !refusing {
+            match pause {
+                Pause::Push => {}
+                Pause::End => return Ok(()),
+                Pause::Failed(error) => return Err(error),
+                Pause::ItemFailed(error) => self.item_failed(error).await,
+                Pause::Interrupted if self.hub.stopped() => return Ok(()),
+                Pause::Interrupted => {
                     self.hub.cut();
-                    return Ok(());
+                    match shield::call(|| feed.refuse()) {
+                        Ok(true) => self.refusing = true,
+                        Ok(false) => return Ok(()),
+                        Err(payload) => return Err(shield::panic_error(payload)),
+                    }
                 }
-                // what comes now had been accepted before
-                self.hub.cut();
             }
             let now = self.hub.now();
-            if now.saturating_sub(self.turn_since) > if woke { DEBT_NS } else { TURN_NS }
-                || !rt::has_budget()
-            {
+            if now.saturating_sub(self.turn_since) > if woke { DEBT_NS } else { TURN_NS } {
                 rt::give_way().await;
                 self.turn_since = self.hub.now();
             }
         }
     }
 
+    /// `&mut`, so that a future that calls it is `Send` whatever the items are.
+    fn interrupted(&mut self) -> bool {
+        self.hub.stopped() || (self.hub.draining() && !self.refusing)
+    }
+
     /// Waits for room in the edge, and gives how much there is; 0 if the source is to be stopped.
-    async fn room(&mut self, refusing: bool) -> usize {
+    async fn room(&mut self) -> usize {
         let mut waited = false;
         let room = poll_fn(|_| {
             loop {
-                if self.hub.stopped() || (self.hub.draining() && !refusing) {
+                if self.interrupted() {
                     return Poll::Ready(0);
                 }
                 let free = self.edge.free();
@@ -218,65 +238,123 @@ impl<T: Send + 'static> Pump<'_, T> {
         room
     }
 
-    async fn ask<F: Feed<Item = T>>(&mut self, feed: &mut F, refusing: bool) -> Answer<T> {
-        let future = match shield::call(|| feed.next()) {
-            Ok(future) => future,
-            Err(payload) => return Answer::Failed(shield::panic_error(payload)),
-        };
-        let mut future = pin!(Some(future));
-        let answer = poll_fn(|context| {
-            if self.hub.stopped() || (self.hub.draining() && !refusing) {
-                return Poll::Ready(Answer::Interrupted);
+    /// Takes items from a source that is polled, as long as they are ready.
+    fn fill<F: Feed<Item = T>>(
+        &mut self,
+        feed: &mut F,
+        quota: &mut Quota,
+        context: &mut Context<'_>,
+    ) -> Poll<Pause> {
+        loop {
+            if self.interrupted() {
+                return Poll::Ready(Pause::Interrupted);
             }
-            match shield::call(|| poll_inside(future.as_mut(), context)) {
-                Ok(Poll::Ready(Ok(Some(fed)))) => Poll::Ready(Answer::Item(fed)),
-                Ok(Poll::Ready(Ok(None))) => Poll::Ready(Answer::End),
-                Ok(Poll::Ready(Err(error))) => Poll::Ready(Answer::Failed(error)),
-                Err(payload) => Poll::Ready(Answer::Failed(shield::panic_error(payload))),
-                Ok(Poll::Pending) => {
-                    // nobody waits for items that are there
-                    self.push();
-                    self.turn_since = self.hub.now();
-                    Poll::Pending
-                }
-            }
-        })
-        .await;
-        match shield::call(|| future.set(None)) {
-            Ok(()) => answer,
-            Err(payload) => {
-                if let Answer::Item(Fed::Item(item)) = answer {
-                    self.hub.ledger().enter(1);
-                    self.hub
-                        .ledger()
-                        .cancel(item, &Origin::single(0, self.index));
-                }
-                Answer::Failed(shield::panic_error(payload))
+            let Poll::Ready(answer) = feed.poll_next(context) else {
+                self.wait();
+                return Poll::Pending;
+            };
+            if let Some(pause) = self.take(answer, quota) {
+                return Poll::Ready(pause);
             }
         }
     }
 
-    async fn failed(&mut self, error: BoxError) {
+    /// Takes items from a source that is awaited.
+    async fn ask<F: Feed<Item = T>>(&mut self, feed: &mut F, quota: &mut Quota) -> Pause {
+        loop {
+            let future = match shield::call(|| feed.next()) {
+                Ok(future) => future,
+                Err(payload) => return Pause::Failed(shield::panic_error(payload)),
+            };
+            let mut future = pin!(Some(future));
+            let answer = poll_fn(|context| {
+                if self.interrupted() {
+                    return Poll::Ready(None);
+                }
+                match shield::call(|| poll_inside(future.as_mut(), context)) {
+                    Ok(Poll::Ready(answer)) => Poll::Ready(Some(answer)),
+                    Ok(Poll::Pending) => {
+                        self.wait();
+                        Poll::Pending
+                    }
+                    Err(payload) => Poll::Ready(Some(Err(shield::panic_error(payload)))),
+                }
+            })
+            .await;
+            // here and not at the end of the scope, because destructors may panic
+            let dropped = shield::call(|| future.set(None));
+            let pause = match answer {
+                None => Some(Pause::Interrupted),
+                Some(answer) => self.take(answer, quota),
+            };
+            if let Err(payload) = dropped {
+                return Pause::Failed(shield::panic_error(payload));
+            }
+            if let Some(pause) = pause {
+                return pause;
+            }
+        }
+    }
+
+    /// The source has nothing at the moment: what it has given is not held back.
+    fn wait(&mut self) {
+        self.push();
+        self.turn_since = self.hub.now();
+    }
+
+    #[inline]
+    fn take(
+        &mut self,
+        answer: Result<Option<Fed<T>>, BoxError>,
+        quota: &mut Quota,
+    ) -> Option<Pause> {
+        let item = match answer {
+            Ok(Some(Fed::Item(item))) => item,
+            Ok(Some(Fed::Failed(error))) => return Some(Pause::ItemFailed(error)),
+            Ok(None) => return Some(Pause::End),
+            Err(error) => return Some(Pause::Failed(error)),
+        };
+        self.slots.push_back(Slot::Done(Envelope::new(
+            item,
+            Origin::single(0, self.index),
+        )));
+        self.index += 1;
+        quota.taken += 1;
+        if quota.taken == quota.room {
+            return Some(Pause::Push);
+        }
+        if quota.taken == quota.next_look {
+            quota.next_look += if quota.taken < CLOCK_EVERY {
+                3 * quota.taken
+            } else {
+                CLOCK_EVERY
+            };
+            if self.hub.now().saturating_sub(quota.begun) > RUN_NS {
+                // a source that takes its time
+                return Some(Pause::Push);
+            }
+        }
+        None
+    }
+
+    async fn item_failed(&mut self, error: BoxError) {
         let origin = Origin::single(0, self.index);
         self.index += 1;
         self.hub.ledger().enter(1);
         self.hub.ledger().settle(Fate::Failed, 1);
         let error = StageError::new(NAME.into(), origin, 1, ErrorKind::Failed, error);
         if let Told::Wait(error, channel) = self.hub.tell(error) {
-            self.push();
             let mut room = pin!(channel.reserve());
-            let stopped = || self.hub.stopped();
-            match poll_fn(|cx| {
-                if stopped() {
+            let permit = poll_fn(|context| {
+                if self.hub.stopped() {
                     Poll::Ready(None)
                 } else {
-                    room.as_mut().poll(cx).map(Result::ok)
+                    room.as_mut().poll(context).map(Result::ok)
                 }
-            })
-            .await
-            {
+            });
+            match permit.await {
                 Some(permit) => permit.send(error),
-                None => drop(self.hub.lose(&error)),
+                None => self.hub.lose(&error),
             }
         }
     }

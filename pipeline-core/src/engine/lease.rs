@@ -1,6 +1,6 @@
 //! What a worker holds, and the promise that it is given back however the worker ends.
 
-use std::{mem, sync::Arc, task::Poll};
+use std::{collections::VecDeque, mem, sync::Arc, task::Poll};
 
 use super::{
     edge::{Claim, Desk, Edge},
@@ -19,7 +19,7 @@ pub(super) struct Lease<W: Work, P: Fuse<W::Out>> {
     pub(super) station: Arc<Station<W, P>>,
     input: Arc<Edge<W::In>>,
     pub(super) desk: Desk<W::In>,
-    results: Vec<Slot<P::Out>>,
+    results: VecDeque<Slot<P::Out>>,
     /// The item in work.
     current: Option<Origin>,
 }
@@ -32,7 +32,7 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
             station,
             input,
             desk,
-            results: Vec::new(),
+            results: VecDeque::new(),
             current: None,
         }
     }
@@ -41,6 +41,22 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
         if let Some(task) = &mut self.task {
             task.take_seat().await;
         }
+    }
+
+    #[inline]
+    pub(super) fn now(&self) -> u64 {
+        self.station.hub.now()
+    }
+
+    #[inline]
+    pub(super) fn stopped(&self) -> bool {
+        self.station.hub.stopped()
+    }
+
+    /// Whether there is an item in work.
+    #[inline]
+    pub(super) fn has_begun(&self) -> bool {
+        self.current.is_some()
     }
 
     pub(super) fn claim(&mut self) -> Poll<Claim> {
@@ -61,7 +77,8 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
     pub(super) fn done(&mut self, item: P::Out) {
         if let Some(origin) = self.current.take() {
             self.desk.tally.given += 1;
-            self.results.push(Slot::Done(Envelope::new(item, origin)));
+            self.results
+                .push_back(Slot::Done(Envelope::new(item, origin)));
         }
     }
 
@@ -70,7 +87,7 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
         if let Some(origin) = self.current.take() {
             self.desk.tally.filtered += 1;
             self.desk.tally.filtered_origins += u64::from(origin.count());
-            self.results.push(Slot::Gap);
+            self.results.push_back(Slot::Gap);
         }
     }
 
@@ -89,7 +106,7 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
             // the sequence is never completed
             self.deliver();
         } else {
-            self.results.push(Slot::Gap);
+            self.results.push_back(Slot::Gap);
         }
         let plan = &self.station.plan;
         let name = if in_fused_step {
@@ -105,6 +122,12 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
         Some(told)
     }
 
+    /// Nobody will receive this error.
+    pub(super) fn lose(&mut self, error: &StageError) {
+        self.station.hub.lose(error);
+        self.desk.tally.undelivered += 1;
+    }
+
     /// The current item was dropped because the run was stopped.
     pub(super) fn cancelled(&mut self) {
         if let Some(origin) = self.current.take() {
@@ -112,7 +135,7 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
                 .hub
                 .ledger()
                 .settle(Fate::Cancelled, origin.count().into());
-            self.results.push(Slot::Gap);
+            self.results.push_back(Slot::Gap);
         }
     }
 

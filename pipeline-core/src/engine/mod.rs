@@ -25,6 +25,7 @@ mod station;
 mod stream;
 mod supervisor;
 mod tally;
+mod weights;
 mod worker;
 
 pub(crate) use edge::{Edge, Reader};

@@ -14,9 +14,10 @@ use super::{
     ledger::Fate,
     limits::{TAKE, TURN_NS},
     shield,
+    weights::Weights,
 };
 use crate::{
-    error::{BoxError, Cause, Origin},
+    error::{BoxError, Cause},
     rt::{self, Mutex},
 };
 
@@ -24,7 +25,9 @@ use crate::{
 pub(crate) trait Outlet<T>: Send + 'static {
     /// What it makes of the items.
     type Value: Send + 'static;
-    /// Takes items out of the front as they are safe.
+    /// It pops items off the back, so they are to lie the last one first.
+    const LAST_FIRST: bool;
+    /// Takes items out as they are safe: off the front, or off the back if they lie last first.
     fn write(&mut self, items: &mut Vec<T>) -> impl Future<Output = Result<(), BoxError>> + Send;
     fn flush(&mut self) -> impl Future<Output = Result<(), BoxError>> + Send {
         ready(Ok(()))
@@ -92,7 +95,7 @@ async fn fill<T: Send + 'static, O: Outlet<T>>(
     most: usize,
 ) -> Result<(), BoxError> {
     let hub = task.hub();
-    let (mut items, mut origins) = (Vec::new(), Vec::new());
+    let (mut items, mut weights) = (Vec::new(), Weights::default());
     let mut unflushed = false;
     let mut turn_since = hub.now();
     loop {
@@ -100,7 +103,7 @@ async fn fill<T: Send + 'static, O: Outlet<T>>(
             if hub.stopped() {
                 return Poll::Ready(Step::Stop);
             }
-            match reader.poll_take(context, most, &mut items, &mut origins) {
+            match reader.poll_take(context, most, O::LAST_FIRST, &mut items, &mut weights) {
                 Poll::Ready(Taken::Items) => Poll::Ready(Step::Write),
                 Poll::Ready(Taken::End) => Poll::Ready(Step::End),
                 Poll::Pending if unflushed => Poll::Ready(Step::Flush),
@@ -108,7 +111,7 @@ async fn fill<T: Send + 'static, O: Outlet<T>>(
             }
         });
         match step.await {
-            Step::Write => write(task, outlet, &mut items, &mut origins).await?,
+            Step::Write => write(task, outlet, &mut items, &mut weights).await?,
             Step::Flush | Step::End if unflushed => {
                 guard(|| !hub.stopped(), || outlet.flush())
                     .await
@@ -135,9 +138,14 @@ async fn write<T: Send + 'static, O: Outlet<T>>(
     task: &Task,
     outlet: &mut O,
     items: &mut Vec<T>,
-    origins: &mut Vec<Origin>,
+    weights: &mut Weights,
 ) -> Result<(), BoxError> {
     let hub = task.hub();
+    let take = if O::LAST_FIRST {
+        Weights::take_last
+    } else {
+        Weights::take_first
+    };
     while !items.is_empty() {
         let offered = items.len();
         let written = guard(|| !hub.stopped(), || outlet.write(items)).await;
@@ -148,7 +156,7 @@ async fn write<T: Send + 'static, O: Outlet<T>>(
             shield::call(|| outlet.at_risk()).unwrap_or(0)
         };
         let safe = offered.saturating_sub(items.len() + at_risk);
-        task.settle(Fate::Delivered, settled(origins, safe));
+        task.settle(Fate::Delivered, take(weights, safe));
         let error = match written {
             Guarded::Done(Ok(())) if safe > 0 => continue,
             Guarded::Done(Ok(())) => {
@@ -157,7 +165,7 @@ async fn write<T: Send + 'static, O: Outlet<T>>(
             Guarded::Done(Err(error)) => error,
             Guarded::Panicked(payload) => shield::panic_error(payload),
             Guarded::GivenUp => {
-                task.settle(Fate::Cancelled, settled(origins, usize::MAX));
+                task.settle(Fate::Cancelled, take(weights, usize::MAX));
                 items.drain(..).for_each(shield::discard);
                 return Ok(());
             }
@@ -167,19 +175,10 @@ async fn write<T: Send + 'static, O: Outlet<T>>(
         } else {
             at_risk
         };
-        task.settle(Fate::Failed, settled(origins, failed));
-        task.settle(Fate::Cancelled, settled(origins, usize::MAX));
+        task.settle(Fate::Failed, take(weights, failed));
+        task.settle(Fate::Cancelled, take(weights, usize::MAX));
         items.drain(..).for_each(shield::discard);
         return Err(error);
     }
     Ok(())
-}
-
-/// Source items behind the first of them.
-fn settled(origins: &mut Vec<Origin>, first: usize) -> u64 {
-    let first = first.min(origins.len());
-    origins
-        .drain(..first)
-        .map(|origin| u64::from(origin.count()))
-        .sum()
 }

@@ -20,7 +20,8 @@ pub(super) type Making<W> = Pin<Box<dyn Future<Output = Result<W, BoxError>> + S
 pub(super) struct Pool<W>(Mutex<Inner<W>>);
 
 struct Inner<W> {
-    spare: Vec<W>,
+    /// Boxed, because a worker moves its state into each item's future and out again.
+    spare: Vec<Box<W>>,
     /// States that exist, spare or in use.
     made: usize,
     most: usize,
@@ -31,7 +32,7 @@ struct Inner<W> {
 }
 
 pub(super) enum Acquired<W> {
-    Spare(W),
+    Spare(Box<W>),
     /// To be polled until the state is there.
     Making(Making<W>),
     Failed(BoxError),
@@ -82,7 +83,7 @@ impl<W> Pool<W> {
     }
 
     /// Takes a state back for the next worker; or refuses it, and then it is to be closed.
-    pub(super) fn put_back(&self, state: W) -> Option<W> {
+    pub(super) fn put_back(&self, state: Box<W>) -> Option<Box<W>> {
         let mut state = Some(state);
         self.change(|inner| {
             if !inner.closed {
@@ -98,7 +99,7 @@ impl<W> Pool<W> {
     }
 
     /// Gives out what there is, to be closed, and takes nothing back any more.
-    pub(super) fn close(&self) -> Vec<W> {
+    pub(super) fn close(&self) -> Vec<Box<W>> {
         let mut states = Vec::new();
         let mut maker = None;
         self.change(|inner| {

@@ -43,12 +43,12 @@ impl<T> Ring<T> {
     /// Puts consecutive results at their places, from sequence `first` on. Each place is filled
     /// once (I2).
     #[inline]
-    pub(super) fn place(&mut self, first: u64, results: &mut Vec<Slot<T>>) {
+    pub(super) fn place(&mut self, first: u64, results: &mut VecDeque<Slot<T>>) {
         let at = usize::try_from(first - self.head).unwrap_or(usize::MAX);
         if at == self.slots.len() {
             // in order, as nearly always
             let was_all_ready = self.ready == self.slots.len();
-            self.slots.extend(results.drain(..));
+            self.slots.append(results);
             if was_all_ready {
                 self.ready = self.slots.len();
             }
@@ -71,22 +71,38 @@ impl<T> Ring<T> {
 
     /// Appends results in whatever order they come.
     #[inline]
-    pub(super) fn append(&mut self, results: &mut Vec<Slot<T>>) {
-        self.slots.extend(results.drain(..));
+    pub(super) fn append(&mut self, results: &mut VecDeque<Slot<T>>) {
+        self.slots.append(results);
         self.ready = self.slots.len();
     }
 
     /// Takes up to `most` ready slots and gives their items to `take`; gaps are passed over.
     #[inline]
-    pub(super) fn take(&mut self, most: usize, mut take: impl FnMut(Envelope<T>)) {
+    pub(super) fn take(&mut self, most: usize, take: impl FnMut(Envelope<T>)) {
+        let count = self.forget(most);
+        self.slots
+            .drain(..count)
+            .filter_map(Slot::done)
+            .for_each(take);
+    }
+
+    /// The same from the last to the first, for a vector whose items are then popped.
+    #[inline]
+    pub(super) fn take_backwards(&mut self, most: usize, take: impl FnMut(Envelope<T>)) {
+        let count = self.forget(most);
+        self.slots
+            .drain(..count)
+            .rev()
+            .filter_map(Slot::done)
+            .for_each(take);
+    }
+
+    /// Counts slots as taken that are about to be.
+    fn forget(&mut self, most: usize) -> usize {
         let count = most.min(self.ready);
-        for slot in self.slots.drain(..count) {
-            if let Slot::Done(envelope) = slot {
-                take(envelope);
-            }
-        }
         self.head += count as u64;
         self.ready -= count;
+        count
     }
 
     /// Everything that is still inside, for dropping it outside of the lock.
@@ -115,11 +131,11 @@ mod tests {
     #[test]
     fn results_leave_in_order_and_gaps_are_passed_over() {
         let mut ring = Ring::new();
-        ring.place(3, &mut vec![done(3), done(4)]);
+        ring.place(3, &mut VecDeque::from([done(3), done(4)]));
         assert_eq!((ring.ready(), ring.len()), (0, 5));
-        ring.place(0, &mut vec![done(0)]);
+        ring.place(0, &mut VecDeque::from([done(0)]));
         assert_eq!(taken(&mut ring, 10), [0]);
-        ring.place(1, &mut vec![Slot::Gap, done(2)]);
+        ring.place(1, &mut VecDeque::from([Slot::Gap, done(2)]));
         assert_eq!(ring.ready(), 4);
         assert_eq!(taken(&mut ring, 3), [2, 3]);
         assert_eq!(taken(&mut ring, 3), [4]);
@@ -129,18 +145,18 @@ mod tests {
     #[test]
     fn results_after_an_unfinished_one_wait_for_it() {
         let mut ring = Ring::new();
-        ring.place(1, &mut vec![done(1)]);
-        ring.place(2, &mut vec![done(2)]);
+        ring.place(1, &mut VecDeque::from([done(1)]));
+        ring.place(2, &mut VecDeque::from([done(2)]));
         assert_eq!(ring.ready(), 0);
-        ring.place(0, &mut vec![done(0)]);
+        ring.place(0, &mut VecDeque::from([done(0)]));
         assert_eq!(taken(&mut ring, 10), [0, 1, 2]);
     }
 
     #[test]
     fn appended_results_leave_as_they_came() {
         let mut ring = Ring::new();
-        ring.append(&mut vec![done(5), Slot::Gap]);
-        ring.append(&mut vec![done(1)]);
+        ring.append(&mut VecDeque::from([done(5), Slot::Gap]));
+        ring.append(&mut VecDeque::from([done(1)]));
         assert_eq!(taken(&mut ring, 10), [5, 1]);
         assert_eq!(ring.head(), 3);
     }

@@ -1,7 +1,7 @@
 //! The end of a pipeline that is read by a task of the user's own, as a stream.
 
 use std::{
-    fmt,
+    fmt, mem,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -11,8 +11,9 @@ use super::{
     hub::{Hub, Link, Task},
     ledger::{Fate, Ledger},
     shield,
+    weights::Weights,
 };
-use crate::{error::Origin, report::StageReport, rt::Mutex};
+use crate::{report::StageReport, rt::Mutex};
 
 /// Items that have arrived, and the right to take more. Shared by the stream and the run, which
 /// takes it away when it is stopped and nobody polls the stream.
@@ -27,20 +28,28 @@ struct Inner<T> {
     source: Option<(Task, Reader<T>)>,
     /// Taken from the edge and not given out, the next one last.
     items: Vec<T>,
-    origins: Vec<Origin>,
+    weights: Weights,
     /// Source items given out and not settled yet.
     given: u64,
     over: bool,
 }
 
+impl<T> Inner<T> {
+    fn give(&mut self) -> Option<T> {
+        let item = self.items.pop()?;
+        self.given += self.weights.take_last(1);
+        Some(item)
+    }
+}
+
 impl<T: Send + 'static> StreamEnd<T> {
     pub(crate) fn new(task: Task, reader: Reader<T>, most: usize) -> Arc<Self> {
         let hub = Arc::clone(task.hub());
-        let (items, origins) = (Vec::new(), Vec::new());
+        let (items, weights) = (Vec::new(), Weights::default());
         let inner = Inner {
             source: Some((task, reader)),
             items,
-            origins,
+            weights,
             given: 0,
             over: false,
         };
@@ -56,73 +65,61 @@ impl<T: Send + 'static> StreamEnd<T> {
     /// The next item; none when the pipeline has come to its end, or the run was stopped.
     pub(crate) fn poll_next(&self, context: &Context<'_>) -> Poll<Option<T>> {
         let stopped = self.hub.stopped();
-        let (task, reader, mut items, mut origins) = {
+        let (task, reader, mut items, mut weights) = {
             let mut inner = self.inner.lock();
-            if !stopped && let (Some(item), Some(origin)) = (inner.items.pop(), inner.origins.pop())
-            {
-                inner.given += u64::from(origin.count());
+            if !stopped && let Some(item) = inner.give() {
                 return Poll::Ready(Some(item));
             }
             self.hub
                 .ledger()
-                .settle(Fate::Delivered, std::mem::take(&mut inner.given));
+                .settle(Fate::Delivered, mem::take(&mut inner.given));
             let Some((task, reader)) = inner.source.take() else {
                 return Poll::Ready(None);
             };
             (
                 task,
                 reader,
-                std::mem::take(&mut inner.items),
-                std::mem::take(&mut inner.origins),
+                mem::take(&mut inner.items),
+                mem::take(&mut inner.weights),
             )
         };
         // outside of the lock: wakers of the user's are cloned and dropped in it
         let taken = if stopped {
             Poll::Ready(Taken::End)
         } else {
-            reader.poll_take(context, self.most, &mut items, &mut origins)
+            reader.poll_take(context, self.most, true, &mut items, &mut weights)
         };
-        items.reverse();
-        origins.reverse();
         let mut inner = self.inner.lock();
-        let ended = inner.over || taken == Poll::Ready(Taken::End);
-        if ended {
+        if inner.over || taken == Poll::Ready(Taken::End) {
             inner.over = true;
             drop(inner);
-            self.cancel(items, &origins);
+            self.cancel(items, weights);
             drop(reader);
             task.finish();
             return Poll::Ready(None);
         }
         inner.source = Some((task, reader));
-        let next = items.pop().zip(origins.pop());
-        (inner.items, inner.origins) = (items, origins);
-        match next {
-            Some((item, origin)) => {
-                inner.given += u64::from(origin.count());
-                Poll::Ready(Some(item))
-            }
-            None => Poll::Pending,
-        }
+        (inner.items, inner.weights) = (items, weights);
+        inner
+            .give()
+            .map_or(Poll::Pending, |item| Poll::Ready(Some(item)))
     }
 
     /// Nobody wants the rest: it is dropped as it comes, and counts as cancelled.
     pub(crate) fn poll_discard(&self, context: &Context<'_>) -> Poll<()> {
         loop {
-            let (items, origins) = {
+            let (items, weights) = {
                 let mut inner = self.inner.lock();
-                (
-                    std::mem::take(&mut inner.items),
-                    std::mem::take(&mut inner.origins),
-                )
+                (mem::take(&mut inner.items), mem::take(&mut inner.weights))
             };
-            self.cancel(items, &origins);
+            self.cancel(items, weights);
             match self.poll_next(context) {
                 Poll::Ready(Some(item)) => {
-                    let mut inner = self.inner.lock();
-                    let source_items = std::mem::take(&mut inner.given);
-                    drop(inner);
-                    self.hub.ledger().settle(Fate::Cancelled, source_items);
+                    let unwanted = {
+                        let mut inner = self.inner.lock();
+                        mem::take(&mut inner.given)
+                    };
+                    self.hub.ledger().settle(Fate::Cancelled, unwanted);
                     shield::discard(item);
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
@@ -131,34 +128,34 @@ impl<T: Send + 'static> StreamEnd<T> {
         }
     }
 
-    fn cancel(&self, items: Vec<T>, origins: &[Origin]) {
-        items
-            .into_iter()
-            .zip(origins)
-            .for_each(|(item, origin)| self.hub.ledger().cancel(item, origin));
+    fn cancel(&self, items: Vec<T>, mut weights: Weights) {
+        self.hub
+            .ledger()
+            .settle(Fate::Cancelled, weights.take_last(usize::MAX));
+        items.into_iter().for_each(shield::discard);
     }
 
     /// The run is over, or will be as soon as this end has let go.
     fn let_go(&self) {
-        let (source, items, origins, given) = {
+        let (source, items, weights, given) = {
             let mut inner = self.inner.lock();
             inner.over = true;
             let Inner {
                 source,
                 items,
-                origins,
+                weights,
                 given,
                 ..
             } = &mut *inner;
             (
                 source.take(),
-                std::mem::take(items),
-                std::mem::take(origins),
-                std::mem::take(given),
+                mem::take(items),
+                mem::take(weights),
+                mem::take(given),
             )
         };
         self.hub.ledger().settle(Fate::Delivered, given);
-        self.cancel(items, &origins);
+        self.cancel(items, weights);
         if let Some((task, reader)) = source {
             drop(reader);
             task.finish();

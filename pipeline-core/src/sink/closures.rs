@@ -7,9 +7,9 @@ use crate::{engine::Outlet, error::BoxError, rt};
 /// How long closures may go on before others have their turn, and a cancel is seen.
 const TURN_NS: u64 = 100_000;
 
-/// Gives the items to `each` in order, and leaves those behind a panic where they are.
+/// Gives the items, which lie last first, to `each` in order, and leaves those behind a panic where
+/// they are.
 pub(super) async fn take_turns<T>(items: &mut Vec<T>, mut each: impl FnMut(T)) {
-    items.reverse();
     let clock = rt::Clock::new();
     let (mut done, mut next_look, mut turn_ends) = (0, 1, TURN_NS);
     while let Some(item) = items.pop() {
@@ -44,6 +44,7 @@ impl<F> ForEach<F> {
 
 impl<T: Send + 'static, F: FnMut(T) + Send + 'static> Outlet<T> for ForEach<F> {
     type Value = ();
+    const LAST_FIRST: bool = true;
 
     async fn write(&mut self, items: &mut Vec<T>) -> Result<(), BoxError> {
         let ForEach { function, at_risk } = self;
@@ -91,11 +92,11 @@ where
     E: Into<BoxError> + Send + 'static,
 {
     type Value = ();
+    const LAST_FIRST: bool = true;
 
     async fn write(&mut self, items: &mut Vec<T>) -> Result<(), BoxError> {
         let clock = rt::Clock::new();
         let mut turn_ends = TURN_NS;
-        items.reverse();
         while let Some(item) = items.pop() {
             self.at_risk = 1;
             (self.function)(item).await.map_err(Into::into)?;

@@ -25,9 +25,9 @@ where
     S: futures_sink::Sink<T, Error: Into<BoxError> + Send> + Send + 'static,
 {
     type Value = ();
+    const LAST_FIRST: bool = true;
 
     async fn write(&mut self, items: &mut Vec<T>) -> Result<(), BoxError> {
-        items.reverse();
         while !items.is_empty() {
             poll_fn(|context| self.sink.as_mut().poll_ready(context))
                 .await

@@ -9,6 +9,7 @@ pub(crate) struct Collect<T>(pub(crate) Vec<T>);
 
 impl<T: Send + 'static> Outlet<T> for Collect<T> {
     type Value = Vec<T>;
+    const LAST_FIRST: bool = false;
 
     fn write(&mut self, items: &mut Vec<T>) -> impl Future<Output = Result<(), BoxError>> + Send {
         self.0.append(items);
@@ -48,6 +49,7 @@ where
     F: FnMut(A, T) -> A + Send + 'static,
 {
     type Value = A;
+    const LAST_FIRST: bool = true;
 
     async fn write(&mut self, items: &mut Vec<T>) -> Result<(), BoxError> {
         let Fold {

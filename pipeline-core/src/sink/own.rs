@@ -7,6 +7,7 @@ pub(crate) struct Own<S>(pub(crate) S);
 
 impl<T: Send + 'static, S: Sink<T>> Outlet<T> for Own<S> {
     type Value = ();
+    const LAST_FIRST: bool = false;
 
     async fn write(&mut self, items: &mut Vec<T>) -> Result<(), BoxError> {
         self.0.write(items).await.map_err(Into::into)

@@ -1,6 +1,9 @@
 //! A tokio channel as a source.
 
-use std::future::{poll_fn, ready};
+use std::{
+    future::ready,
+    task::{Context, Poll},
+};
 
 use tokio::sync::mpsc;
 
@@ -13,13 +16,12 @@ pub(crate) struct Channel<T>(pub(crate) mpsc::Receiver<T>);
 
 impl<T: Send + 'static> Feed for Channel<T> {
     type Item = T;
+    const POLLED: bool = true;
 
-    fn next(&mut self) -> impl Future<Output = Result<Option<Fed<T>>, BoxError>> + Send {
-        poll_fn(|context| {
-            self.0
-                .poll_recv(context)
-                .map(|item| Ok(item.map(Fed::Item)))
-        })
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Fed<T>>, BoxError>> {
+        self.0
+            .poll_recv(context)
+            .map(|item| Ok(item.map(Fed::Item)))
     }
 
     /// Senders get their items back from now on; what they had been told is accepted is delivered.

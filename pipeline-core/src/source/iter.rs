@@ -1,6 +1,9 @@
 //! Iterators as sources.
 
-use std::future::ready;
+use std::{
+    future::ready,
+    task::{Context, Poll},
+};
 
 use crate::{
     engine::{Fed, Feed},
@@ -14,10 +17,11 @@ where
     I: Iterator<Item: Send + 'static> + Send + 'static,
 {
     type Item = I::Item;
+    const POLLED: bool = true;
 
     #[inline]
-    fn next(&mut self) -> impl Future<Output = Result<Option<Fed<I::Item>>, BoxError>> + Send {
-        ready(Ok(self.0.next().map(Fed::Item)))
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Fed<I::Item>>, BoxError>> {
+        Poll::Ready(Ok(self.0.next().map(Fed::Item)))
     }
 
     fn close(self) -> impl Future<Output = Result<(), BoxError>> + Send {

@@ -10,6 +10,7 @@ pub(crate) struct Own<S>(pub(crate) S);
 
 impl<S: Source> Feed for Own<S> {
     type Item = S::Item;
+    const POLLED: bool = false;
 
     async fn next(&mut self) -> Result<Option<Fed<S::Item>>, BoxError> {
         match self.0.next().await {

@@ -1,8 +1,9 @@
 //! Streams as sources.
 
 use std::{
-    future::{poll_fn, ready},
+    future::ready,
     pin::Pin,
+    task::{Context, Poll},
 };
 
 use futures_core::Stream;
@@ -26,14 +27,16 @@ where
     S: Stream<Item: Send + 'static> + Send + 'static,
 {
     type Item = S::Item;
+    const POLLED: bool = true;
 
-    fn next(&mut self) -> impl Future<Output = Result<Option<Fed<S::Item>>, BoxError>> + Send {
-        poll_fn(|context| {
-            self.0
-                .as_mut()
-                .poll_next(context)
-                .map(|item| Ok(item.map(Fed::Item)))
-        })
+    fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<Fed<S::Item>>, BoxError>> {
+        self.0
+            .as_mut()
+            .poll_next(context)
+            .map(|item| Ok(item.map(Fed::Item)))
     }
 
     fn close(self) -> impl Future<Output = Result<(), BoxError>> + Send {
@@ -57,15 +60,12 @@ where
     E: Into<BoxError> + Send + 'static,
 {
     type Item = T;
+    const POLLED: bool = true;
 
-    fn next(&mut self) -> impl Future<Output = Result<Option<Fed<T>>, BoxError>> + Send {
-        poll_fn(|context| {
-            self.0.as_mut().poll_next(context).map(|item| {
-                Ok(item.map(|result| match result {
-                    Ok(item) => Fed::Item(item),
-                    Err(error) => Fed::Failed(error.into()),
-                }))
-            })
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Fed<T>>, BoxError>> {
+        let item = self.0.as_mut().poll_next(context);
+        item.map(|item| {
+            Ok(item.map(|result| result.map_or_else(|error| Fed::Failed(error.into()), Fed::Item)))
         })
     }
 

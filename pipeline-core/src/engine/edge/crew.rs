@@ -76,6 +76,7 @@ pub(in crate::engine) struct Desk<T> {
     live: bool,
     idle: bool,
     parked: bool,
+    /// The next item last.
     run: Vec<Envelope<T>>,
     /// The sequence of the item that is taken next.
     next: u64,
@@ -205,7 +206,9 @@ impl<T: Send + 'static> Edge<T> {
             desk.next = crew.next_out;
             let most = crew.pace.run().min(crew.plan.share).min(room);
             let run = &mut desk.run;
-            state.ring.take(most, |envelope| run.push(envelope));
+            state
+                .ring
+                .take_backwards(most, |envelope| run.push(envelope));
             crew.next_out += run.len() as u64;
             desk.timing.full = run.len() == most;
             let upstream = state.took(self);
@@ -222,8 +225,6 @@ impl<T: Send + 'static> Edge<T> {
             }
             desk.woke |= self.act(action);
             if !only_gaps {
-                // taken from the back
-                desk.run.reverse();
                 return Poll::Ready(Claim::Run { item_ns });
             }
         }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Action, Edge, State};
-use crate::error::Origin;
+use crate::engine::{envelope::Envelope, weights::Weights};
 
 /// The reader's waker while it waits.
 #[derive(Debug, Default)]
@@ -34,13 +34,14 @@ impl<T: Send + 'static> Reader<T> {
         Reader(edge)
     }
 
-    /// Takes up to `most` items, with their origins beside them, as soon as there is one.
-    pub(crate) fn poll_take(
+    /// Takes up to `most` items as soon as there is one; `last_first` for ends that pop them.
+    pub(in crate::engine) fn poll_take(
         &self,
         context: &Context<'_>,
         most: usize,
+        last_first: bool,
         items: &mut Vec<T>,
-        origins: &mut Vec<Origin>,
+        weights: &mut Weights,
     ) -> Poll<Taken> {
         let edge = &*self.0;
         let mut waker: Option<Waker> = None;
@@ -48,10 +49,15 @@ impl<T: Send + 'static> Reader<T> {
             let mut state = edge.state.lock();
             while state.ring.ready() > 0 {
                 let before = items.len();
-                state.ring.take(most, |envelope| {
+                let mut take = |envelope: Envelope<T>| {
+                    weights.push(&envelope.origin);
                     items.push(envelope.item);
-                    origins.push(envelope.origin);
-                });
+                };
+                if last_first {
+                    state.ring.take_backwards(most, &mut take);
+                } else {
+                    state.ring.take(most, &mut take);
+                }
                 let upstream = state.took(edge);
                 let only_gaps = items.len() == before;
                 if only_gaps && upstream.is_none() {

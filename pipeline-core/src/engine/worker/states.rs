@@ -1,0 +1,98 @@
+//! How a worker comes by its state, and where it leaves it.
+
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
+
+use crate::{
+    engine::{
+        guarded::{close, unless_stopped},
+        hub::Task,
+        lease::Lease,
+        pool::Acquired,
+        shield,
+        station::{Fuse, Station, Work},
+    },
+    error::Cause,
+};
+
+/// A state for this worker: a spare one, or a new one. None if there is none to be had; the run has
+/// been stopped then.
+pub(super) async fn acquire<W: Work, P: Fuse<W::Out>>(lease: &mut Lease<W, P>) -> Option<Box<W>> {
+    let station = Arc::clone(&lease.station);
+    let mut acquiring = pin!(make(&station));
+    let state = poll_fn(|context| {
+        let poll = acquiring.as_mut().poll(context);
+        if poll.is_pending() {
+            // others may be started meanwhile
+            lease.park();
+        }
+        poll
+    })
+    .await;
+    lease.unpark();
+    state
+}
+
+async fn make<W: Work, P: Fuse<W::Out>>(station: &Station<W, P>) -> Option<Box<W>> {
+    let hub = &station.hub;
+    let acquired = poll_fn(|context| {
+        if hub.stopped() {
+            Poll::Ready(None)
+        } else {
+            station.states.poll_acquire(context).map(Some)
+        }
+    });
+    let made = match acquired.await? {
+        Acquired::Spare(state) => return Some(state),
+        Acquired::Failed(error) => Some(Err(error)),
+        Acquired::Making(making) => unless_stopped(hub, || making).await,
+    };
+    match made {
+        Some(Ok(state)) => return Some(Box::new(state)),
+        Some(Err(error)) => station.fail(error),
+        None => {}
+    }
+    station.states.lost();
+    None
+}
+
+/// Makes the first state before the source is asked for anything. False if the run has been stopped.
+pub(in crate::engine) async fn prepare<W: Work, P: Fuse<W::Out>>(station: &Station<W, P>) -> bool {
+    match make(station).await {
+        Some(state) => {
+            // refused only when the run is over, and then nobody has worked with it
+            station
+                .states
+                .put_back(state)
+                .into_iter()
+                .for_each(shield::discard);
+            true
+        }
+        None => false,
+    }
+}
+
+/// The state goes to the next worker. After the end of the stage, or of the run, it is closed.
+pub(super) async fn leave<W: Work, P: Fuse<W::Out>>(lease: Lease<W, P>, state: Option<Box<W>>) {
+    let station = Arc::clone(&lease.station);
+    let Some(task) = lease.leave() else { return };
+    match state.and_then(|state| station.states.put_back(state)) {
+        Some(state) => close_state(state, task, &station.plan.name).await,
+        None => task.finish(),
+    }
+}
+
+/// Closes the state of a worker, which has no item in work.
+pub(in crate::engine) async fn close_state<W: Work>(
+    state: Box<W>,
+    mut task: Task,
+    name: &Arc<str>,
+) {
+    let closed = close(&mut task, || async move {
+        state.close().await.map_err(Into::into)
+    })
+    .await;
+    if let Err(error) = closed {
+        task.hub().stop(Cause::Stage(Arc::clone(name), error));
+    }
+    task.finish();
+}

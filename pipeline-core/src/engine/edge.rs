@@ -72,6 +72,7 @@ enum Action<T> {
     Wake(Arc<Seat>),
     Start(Arc<dyn Consumer<T>>),
     Read(std::task::Waker),
+    CallSentry,
 }
 
 impl<T: Send + 'static> Edge<T> {
@@ -102,6 +103,10 @@ impl<T: Send + 'static> Edge<T> {
     fn act(self: &Arc<Self>, action: Action<T>) -> bool {
         match action {
             Action::Nothing => return false,
+            Action::CallSentry => {
+                self.hub.call_sentry();
+                return false;
+            }
             Action::Wake(seat) => seat.wake(),
             Action::Start(consumer) => consumer.start(Arc::clone(self)),
             Action::Read(waker) => waker.wake(),

@@ -7,6 +7,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use super::{
     hub::Hub,
     limits::{WARN_EVERY_NS, WARN_FIRST},
+    shield,
 };
 use crate::{
     error::{Cause, OnError, Overflow, StageError},
@@ -70,7 +71,7 @@ impl Hub {
         let seen = failures.seen.fetch_add(1, Relaxed) + 1;
         if failures.last.is_some_and(|last| seen >= last) {
             // the first one to come here is the cause; one that comes later is still not dropped
-            return match self.stop(Cause::Item(error)) {
+            return match self.try_stop(Cause::Item(error)) {
                 None => Told::Yes,
                 Some(Cause::Item(error)) => self.offer(error, Overflow::Count),
                 Some(_) => Told::No,
@@ -109,8 +110,12 @@ impl Hub {
                     .compare_exchange(quiet_until, now + WARN_EVERY_NS, Relaxed, Relaxed)
                     .is_ok());
         if may_warn {
-            let cause = std::error::Error::source(error).map(tracing::field::display);
-            tracing::warn!(parent: self.span(), %error, cause, lost, "an item failed, and nobody receives its error");
+            // to print an error is code of the user's
+            let printed = shield::call(|| {
+                let cause = std::error::Error::source(error).map(tracing::field::display);
+                tracing::warn!(parent: self.span(), %error, cause, lost, "an item failed, and nobody receives its error");
+            });
+            shield::discard(printed);
         }
     }
 }

@@ -354,7 +354,10 @@ impl<T: Send + 'static> Pump<'_, T> {
             });
             match permit.await {
                 Some(permit) => permit.send(error),
-                None => self.hub.lose(&error),
+                None => {
+                    self.hub.lose(&error);
+                    shield::discard(error);
+                }
             }
         }
     }

@@ -17,7 +17,7 @@ use super::{
     failures::Failures,
     ledger::{Fate, Ledger},
     seat::{Role, Seat},
-    sentry,
+    sentry, shield,
 };
 use crate::{
     error::Cause,
@@ -157,14 +157,20 @@ impl Hub {
 
     // ---------------------------------------------------------------- stopping
 
-    /// No code of the user's is begun or polled again once this is true (I7).
+    /// No code of the user's is begun or polled again once this is true (I10).
     #[inline]
     pub(crate) fn stopped(&self) -> bool {
         self.stopped.load(SeqCst)
     }
 
-    /// Ends the run, unless it has ended or is ending for another reason: then the cause comes back.
-    pub(crate) fn stop(&self, cause: Cause) -> Option<Cause> {
+    /// Ends the run, unless it has ended or is ending for another reason.
+    pub(crate) fn stop(&self, cause: Cause) {
+        // a cause that comes too late holds an error of the user's
+        shield::discard(self.try_stop(cause));
+    }
+
+    /// The same; the cause comes back if it was not the first.
+    pub(super) fn try_stop(&self, cause: Cause) -> Option<Cause> {
         let seats = {
             let mut roster = self.roster.lock();
             if roster.ended || roster.cause.is_some() {
@@ -282,13 +288,16 @@ impl Hub {
         (roster.tasks.saturating_sub(1), roster.closing)
     }
 
-    /// Asks the sentry to look at workers that do not come back.
+    /// Whether the sentry is to be called for items that wait behind running workers. Where there is
+    /// one thread, there is nobody it could start.
     #[inline]
+    pub(super) fn needs_sentry(&self) -> bool {
+        !self.sentry.load(SeqCst) && self.runtime.is_multi_thread()
+    }
+
+    /// Asks the sentry to look at workers that do not come back; not under a lock.
     pub(super) fn call_sentry(self: &Arc<Self>) {
-        if self.runtime.is_multi_thread()
-            && !self.sentry.load(SeqCst)
-            && !self.sentry.swap(true, SeqCst)
-        {
+        if !self.sentry.swap(true, SeqCst) {
             sentry::launch(Arc::clone(self));
         }
     }
@@ -363,8 +372,12 @@ impl Hub {
     /// A failure whose owner did not take the outcome is not passed over in silence.
     fn complain(&self, cause: Option<&Cause>) {
         if let Some(cause) = cause.filter(|cause| !matches!(cause, Cause::Cancelled)) {
-            let source = std::error::Error::source(cause).map(tracing::field::display);
-            tracing::warn!(parent: &self.span, %cause, source, "a run failed, and nobody took its outcome");
+            // to print an error is code of the user's
+            let printed = shield::call(|| {
+                let source = std::error::Error::source(cause).map(tracing::field::display);
+                tracing::warn!(parent: &self.span, %cause, source, "a run failed, and nobody took its outcome");
+            });
+            shield::discard(printed);
         }
     }
 
@@ -446,7 +459,7 @@ impl Task {
     }
 
     /// To be called in the first poll, before anything is waited for. The lock orders it against
-    /// [`Hub::stop`]: either that one finds the waker, or the task finds the flag (I7).
+    /// [`Hub::stop`]: either that one finds the waker, or the task finds the flag (I10).
     pub(super) fn sit(&self, context: &Context<'_>) {
         let _ordered = self.hub.roster.lock();
         self.seat.sit(context.waker());

@@ -386,8 +386,11 @@ impl<T> State<T> {
             return Action::Nothing;
         }
         if !crew.is_worth_a_start(available, &edge.gate) {
-            edge.hub.call_sentry();
-            return Action::Nothing;
+            return if edge.hub.needs_sentry() {
+                Action::CallSentry
+            } else {
+                Action::Nothing
+            };
         }
         if crew.alive == 0 {
             crew.totals.starved().stop(edge.hub.now());

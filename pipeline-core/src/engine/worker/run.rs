@@ -267,7 +267,10 @@ async fn wait_for_room<W: Work, P: Fuse<W::Out>>(
     });
     match permit.await {
         Some(permit) => permit.send(error),
-        None => lease.lose(&error),
+        None => {
+            lease.lose(&error);
+            shield::discard(error);
+        }
     }
     lease.unpark();
 }

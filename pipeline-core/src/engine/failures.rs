@@ -11,13 +11,17 @@ use super::{
 };
 use crate::{
     error::{Cause, OnError, Overflow, StageError},
-    rt::atomic::{AtomicU64, Ordering::Relaxed},
+    rt::{
+        Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 /// The policy of a run, fixed before anything can fail.
 #[derive(Debug)]
 pub(crate) struct Failures {
-    channel: Option<mpsc::Sender<StageError>>,
+    /// None from the end of the run on, so that its receiver ends too, whoever still has a handle.
+    channel: Mutex<Option<mpsc::Sender<StageError>>>,
     overflow: Overflow,
     /// The failure that ends the run, counted from 1.
     last: Option<u64>,
@@ -54,13 +58,21 @@ impl Failures {
         };
         let (seen, lost, warn_after) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
         Failures {
-            channel,
+            channel: Mutex::new(channel),
             overflow,
             last,
             seen,
             lost,
             warn_after,
         }
+    }
+}
+
+impl Failures {
+    /// Nothing is told any more.
+    pub(super) fn close(&self) {
+        let channel = self.channel.lock().take();
+        drop(channel);
     }
 }
 
@@ -81,14 +93,16 @@ impl Hub {
     }
 
     fn offer(&self, error: StageError, overflow: Overflow) -> Told {
-        let Some(channel) = &self.failures().channel else {
+        // cloned: to send wakes the receiver, and that is not for under a lock
+        let channel = self.failures().channel.lock().clone();
+        let Some(channel) = channel else {
             self.lose(&error);
             return Told::No;
         };
         match channel.try_send(error) {
             Ok(()) => Told::Yes,
             Err(TrySendError::Full(error)) if overflow == Overflow::Wait => {
-                Told::Wait(error, channel.clone())
+                Told::Wait(error, channel)
             }
             Err(TrySendError::Full(error) | TrySendError::Closed(error)) => {
                 self.lose(&error);

@@ -23,8 +23,17 @@ pub(super) enum Guarded<R> {
 
 /// Calls `make` and polls what it gives, as long as `goes_on`.
 pub(super) async fn guard<F: Future>(
+    goes_on: impl FnMut() -> bool,
+    make: impl FnOnce() -> F,
+) -> Guarded<F::Output> {
+    guard_and_tell(goes_on, make, || {}).await
+}
+
+/// The same; tells each time when it has to wait.
+async fn guard_and_tell<F: Future>(
     mut goes_on: impl FnMut() -> bool,
     make: impl FnOnce() -> F,
+    mut waits: impl FnMut(),
 ) -> Guarded<F::Output> {
     if !goes_on() {
         shield::discard(make);
@@ -40,7 +49,11 @@ pub(super) async fn guard<F: Future>(
             return Poll::Ready(Guarded::GivenUp);
         }
         match shield::call(|| poll_inside(future.as_mut(), context)) {
-            Ok(poll) => poll.map(Guarded::Done),
+            Ok(Poll::Ready(output)) => Poll::Ready(Guarded::Done(output)),
+            Ok(Poll::Pending) => {
+                waits();
+                Poll::Pending
+            }
             Err(payload) => Poll::Ready(Guarded::Panicked(payload)),
         }
     })
@@ -101,8 +114,12 @@ where
     let hub = task.hub().clone();
     // a task that has just been spawned to close something has not been polled before
     task.take_seat().await;
-    task.start_closing();
-    match guard(|| hub.may_close(), close).await.into_result() {
+    // only then: most have nothing to wait for, and the limit takes a timer
+    let waits = || task.start_closing();
+    match guard_and_tell(|| hub.may_close(), close, waits)
+        .await
+        .into_result()
+    {
         Some(closed) => closed.map(Some),
         None if hub.abandoned() => Ok(None),
         None => Err("it took too long to close".into()),

@@ -350,6 +350,7 @@ impl Hub {
             items,
             stages: stages.clone(),
         };
+        self.failures.close();
         let waiter = {
             let mut end = self.end.lock();
             *end = End {
@@ -474,7 +475,7 @@ impl Task {
         .await;
     }
 
-    /// From here on this task only closes something.
+    /// What this task closes takes its time, and there is nothing else that it does.
     pub(super) fn start_closing(&mut self) {
         if !std::mem::replace(&mut self.closing, true) {
             self.hub.roster.lock().closing += 1;

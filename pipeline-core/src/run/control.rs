@@ -27,7 +27,7 @@ impl Control {
     /// The outcome is then [`Outcome::Drained`](crate::report::Outcome::Drained), or
     /// [`Cause::DeadlinePassed`], or whatever failed meanwhile. Of two calls the sooner deadline
     /// counts. `Duration::MAX` waits for as long as it takes; zero cancels at once, and says so by
-    /// `DeadlinePassed`.
+    /// `DeadlinePassed`. On a runtime without timers the deadline cannot be kept; an event says so.
     pub fn drain(&self, deadline: Duration) {
         self.0.drain(deadline);
     }

@@ -306,6 +306,9 @@ impl<T: Send + 'static> Edge<T> {
     /// The worker goes, whatever it was doing; its run must be empty.
     pub(in crate::engine) fn retire(self: &Arc<Self>, desk: &mut Desk<T>) {
         self.unpark(desk);
+        if desk.place.is_none() && !desk.live {
+            return;
+        }
         let mut state = self.state.lock();
         let Some(crew) = state.crew.as_mut() else {
             return;
@@ -541,7 +544,7 @@ impl<T> Crew<T> {
     fn leave(&mut self, desk: &mut Desk<T>) {
         self.give_up_permit(desk);
         if let Some(key) = desk.place.take() {
-            if desk.idle {
+            if mem::replace(&mut desk.idle, false) {
                 self.idle.retain(|idle| *idle != key);
             }
             self.places[key] = None;

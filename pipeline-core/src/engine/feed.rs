@@ -116,13 +116,14 @@ async fn drive<F: Feed>(
         Ok(())
     };
     pump.push();
-    edge.set_end(pump.pushed);
+    // what it gave before it failed is not lost; first the cause, so that the end is not taken for one
     if let Err(error) = ended {
-        task.hub().stop(Cause::Source(error));
+        task.hub().doom(Cause::Source(error));
     }
+    edge.set_end(pump.pushed);
     let closed = close(&mut task, || feed.close()).await;
     if let Err(error) = closed {
-        task.hub().stop(Cause::Source(error));
+        task.hub().doom(Cause::Source(error));
     }
     drop(asker);
     task.finish();

@@ -77,6 +77,17 @@ struct Roster {
     ended: bool,
 }
 
+impl Roster {
+    /// The first cause wins; a later one comes back.
+    fn blame(&mut self, cause: Cause) -> Option<Cause> {
+        if self.cause.is_some() {
+            return Some(cause);
+        }
+        self.cause = Some(cause);
+        None
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadline {
     pub(super) at: Option<Instant>,
@@ -171,17 +182,31 @@ impl Hub {
 
     /// The same; the cause comes back if it was not the first.
     pub(super) fn try_stop(&self, cause: Cause) -> Option<Cause> {
-        let seats = {
+        let (late, seats) = {
             let mut roster = self.roster.lock();
-            if roster.ended || roster.cause.is_some() {
+            if roster.ended || self.stopped() {
                 return Some(cause);
             }
-            roster.cause = Some(cause);
+            let late = roster.blame(cause);
             self.stopped.store(true, SeqCst);
-            roster.seats.clone()
+            (late, roster.seats.clone())
         };
         seats.iter().flatten().for_each(|seat| seat.wake());
-        None
+        late
+    }
+
+    /// The run cannot finish any more, but what is inside goes on: the source has failed, or something
+    /// could not be closed.
+    pub(super) fn doom(&self, cause: Cause) {
+        let late = {
+            let mut roster = self.roster.lock();
+            if roster.ended {
+                Some(cause)
+            } else {
+                roster.blame(cause)
+            }
+        };
+        shield::discard(late);
     }
 
     /// The owner is gone.
@@ -516,18 +541,21 @@ impl Drop for Task {
         if !self.finished {
             self.hub.stop(Cause::RuntimeGone);
         }
-        let left = {
+        let (left, only_closing) = {
             let mut roster = self.hub.roster.lock();
             roster.seats[self.key] = None;
             roster.free.push(self.key);
             roster.closing -= usize::from(self.closing);
             roster.tasks -= 1;
-            roster.tasks
+            (roster.tasks, roster.tasks == roster.closing + 1)
         };
-        match left {
-            0 if self.seat.role() != Role::Supervisor || !self.finished => self.hub.conclude(),
-            1 => self.hub.wake_supervisor(),
-            _ => {}
+        if left == 0 {
+            // a supervisor that ends as it should has concluded the run itself
+            if self.seat.role() != Role::Supervisor || !self.finished {
+                self.hub.conclude();
+            }
+        } else if only_closing {
+            self.hub.wake_supervisor();
         }
     }
 }

@@ -74,7 +74,7 @@ async fn drive<T: Send + 'static, O: Outlet<T>>(
     match close(&mut task, || outlet.close()).await {
         Ok(Some(made)) => *value.lock() = Some(made),
         Ok(None) => {}
-        Err(error) => task.hub().stop(Cause::Sink(error)),
+        Err(error) => task.hub().doom(Cause::Sink(error)),
     }
     task.finish();
 }

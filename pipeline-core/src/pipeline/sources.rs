@@ -20,7 +20,7 @@ impl<T: Send + 'static> Pipeline<T> {
     ///
     /// It runs on the runtime's threads, a few items at a time between other tasks: one that blocks
     /// (reads a file, walks a tree) holds up a thread of the runtime while it does. A drain stops it
-    /// between two items. A panic of it ends the run.
+    /// between two items. A panic of it is its end, and fails the run.
     #[expect(
         clippy::should_implement_trait,
         reason = "`FromIterator` cannot ask for `Send`"

@@ -32,9 +32,9 @@ use crate::error::BoxError;
 ///
 /// # Errors
 ///
-/// An `Err`, or a panic, ends the run ([`Cause::Source`](crate::error::Cause::Source)) as a cancel
-/// would; nothing is asked for after it. For items that fail one by one see
-/// [`from_try_stream`](crate::Pipeline::from_try_stream).
+/// An `Err`, or a panic, is the last that is asked of the source. What it gave before is finished, and
+/// then the run has failed ([`Cause::Source`](crate::error::Cause::Source)). For items that fail one
+/// by one see [`from_try_stream`](crate::Pipeline::from_try_stream).
 ///
 /// # Cancel safety
 ///
@@ -81,7 +81,7 @@ pub trait Source: Send + 'static {
     ///
     /// # Errors
     ///
-    /// An `Err` ends the run.
+    /// An `Err` is the end of the source, and fails the run when what is inside has come to its end.
     ///
     /// # Cancel safety
     ///

@@ -32,7 +32,14 @@ pub(super) async fn step<W: Work>(
     mut state: Box<W>,
     item: W::In,
 ) -> (Box<W>, Result<W::Out, W::Error>) {
-    let result = state.process(item).await;
+    // Not `.await`: when the destructor of the awaited future panics, its result is lost without
+    // being dropped. As a variable of its own it is dropped like any other.
+    let result;
+    {
+        let mut future = pin!(Some(state.process(item)));
+        result = poll_fn(|context| poll_inside(future.as_mut(), context)).await;
+        future.set(None);
+    }
     (state, result)
 }
 

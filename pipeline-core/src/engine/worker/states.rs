@@ -92,7 +92,7 @@ pub(in crate::engine) async fn close_state<W: Work>(
     })
     .await;
     if let Err(error) = closed {
-        task.hub().stop(Cause::Stage(Arc::clone(name), error));
+        task.hub().doom(Cause::Stage(Arc::clone(name), error));
     }
     task.finish();
 }

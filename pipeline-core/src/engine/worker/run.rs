@@ -36,9 +36,8 @@ pub(super) async fn step<W: Work>(
     // being dropped. As a variable of its own it is dropped like any other.
     let result;
     {
-        let mut future = pin!(Some(state.process(item)));
-        result = poll_fn(|context| poll_inside(future.as_mut(), context)).await;
-        future.set(None);
+        let mut future = pin!(state.process(item));
+        result = poll_fn(|context| future.as_mut().poll(context)).await;
     }
     (state, result)
 }

@@ -1,0 +1,17 @@
+//! Benchmarks of `pipeline-core`.
+//!
+//! The program `targets` measures every target of the library against what a user would write or
+//! pick instead, and prints one table. The folder `benches/` asks criterion the finer questions.
+//! How to run and read both: the README of this crate.
+
+pub mod alloc;
+pub mod json;
+pub mod measure;
+pub mod options;
+pub mod ours;
+pub mod peers;
+pub mod schedule;
+pub mod table;
+pub mod tally;
+pub mod targets;
+pub mod work;

@@ -1,0 +1,34 @@
+//! Work that is pending once and woken at once: what suspending an item costs.
+
+use super::line::cost;
+use super::one_stage::OneStage;
+use crate::measure::Effort;
+use crate::measure::race::Race;
+use crate::options::Options;
+use crate::table::{Goal, Line};
+use crate::tally::Wrong;
+use crate::work::pending_once;
+
+/// `yield_now` in each item.
+pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>, Wrong> {
+    let work = OneStage {
+        options: Options::parallelism(64),
+        function: pending_once,
+    };
+
+    let mut race = Race::new();
+    let ours = race.enter_sized("ours", effort, work.ours())?;
+    let semaphore = race.enter_sized(
+        "semaphore + spawn + mpsc",
+        effort,
+        work.semaphore_spawn_mpsc(),
+    )?;
+    let buffered = race.enter_sized("futures buffered", effort, work.buffered())?;
+    let rounds = race.run(effort.rounds)?;
+
+    let name = "yield_now once, P 64";
+    Ok(vec![
+        cost(name, &rounds, ours, semaphore, Goal::AtMost(0.55)),
+        cost(name, &rounds, ours, buffered, Goal::None),
+    ])
+}

@@ -1,0 +1,49 @@
+//! One slow item in a hundred: whether the others wait behind it.
+
+use super::line::cost;
+use super::one_stage::OneStage;
+use crate::measure::Effort;
+use crate::measure::race::Race;
+use crate::options::Options;
+use crate::table::{Goal, Line};
+use crate::tally::Wrong;
+use crate::work::Delays;
+
+const ITEMS: u64 = 5000;
+
+/// Ordered against unordered. The figures are times for all items.
+pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>, Wrong> {
+    let delays = Delays::rarely_slow(ITEMS as usize);
+    let narrow = OneStage {
+        options: Options::parallelism(64),
+        function: move |index| delays.nap(index),
+    };
+    let wide = OneStage {
+        options: narrow.options.window(4096),
+        function: narrow.function.clone(),
+    };
+    let any_order = OneStage {
+        options: wide.options.unordered(),
+        function: narrow.function.clone(),
+    };
+
+    let mut race = Race::new();
+    let ordered = race.enter_fixed("ours", ITEMS, wide.ours());
+    let unordered = race.enter_fixed("ours, unordered", ITEMS, any_order.ours());
+    let default = race.enter_fixed("ours, default window", ITEMS, narrow.ours());
+    let buffered = race.enter_fixed("futures buffered", ITEMS, narrow.buffered());
+    let rounds = race.run(effort.long_rounds)?;
+
+    let name = "1 % of 100 ms, else 1 ms, P 64, window 4096";
+    Ok(vec![
+        cost(name, &rounds, ordered, unordered, Goal::AtMost(1.05)),
+        cost(
+            "the same, default window",
+            &rounds,
+            default,
+            unordered,
+            Goal::None,
+        ),
+        cost(name, &rounds, ordered, buffered, Goal::None),
+    ])
+}

@@ -1,0 +1,104 @@
+//! The guide's pages and the README as tests: their Rust snippets are compiled and run as doctests.
+//!
+//! The pages themselves are Markdown, in `book/pages`. A new one is named here and in `SUMMARY.md`.
+
+/// Makes the snippets of Markdown files doctests, and lists the files.
+macro_rules! pages {
+    ($($name:ident: $path:literal,)+) => {
+        $(
+            #[cfg(doctest)]
+            #[doc = include_str!($path)]
+            mod $name {}
+        )+
+        #[cfg(test)]
+        const PAGES: &[&str] = &[$($path),+];
+    };
+}
+
+pages! {
+    readme: "../../README.md",
+    introduction: "../pages/introduction.md",
+    first_pipeline: "../pages/first-pipeline.md",
+    words: "../pages/words.md",
+    running: "../pages/running.md",
+    guarantees: "../pages/guarantees.md",
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::BTreeSet,
+        fs,
+        path::{Path, PathBuf},
+    };
+
+    use super::PAGES;
+
+    /// Paths in [`PAGES`] are seen from `src/lib.rs`.
+    fn source_dir() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+    }
+
+    fn read(path: &Path) -> String {
+        fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// The targets of the inline links of a Markdown text that lead to other files.
+    fn files_linked(text: &str) -> impl Iterator<Item = &str> {
+        text.split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split_once(')'))
+            .map(|(target, _)| target.split('#').next().unwrap_or_default())
+            .filter(|target| !target.is_empty() && !target.contains("://"))
+    }
+
+    #[test]
+    fn every_page_is_a_doctest_and_in_the_summary() {
+        let pages = source_dir().join("../pages");
+        let on_disk: BTreeSet<String> = fs::read_dir(&pages)
+            .expect("the folder of the pages")
+            .map(|entry| {
+                entry
+                    .expect("a page")
+                    .file_name()
+                    .into_string()
+                    .expect("UTF-8")
+            })
+            .filter(|name| name.ends_with(".md") && name != "SUMMARY.md")
+            .collect();
+        let tested: BTreeSet<String> = PAGES
+            .iter()
+            .filter_map(|path| path.strip_prefix("../pages/"))
+            .map(str::to_owned)
+            .collect();
+        let summary = read(&pages.join("SUMMARY.md"));
+        let listed: BTreeSet<String> = files_linked(&summary).map(str::to_owned).collect();
+        assert_eq!(on_disk, tested, "pages on disk, pages in this file");
+        assert_eq!(on_disk, listed, "pages on disk, pages in SUMMARY.md");
+    }
+
+    #[test]
+    fn links_to_files_lead_somewhere() {
+        let others = [
+            "../pages/SUMMARY.md",
+            "../../CONTRIBUTING.md",
+            "../../CHANGELOG.md",
+        ];
+        let mut seen = 0;
+        for path in PAGES.iter().copied().chain(others) {
+            let file = source_dir().join(path);
+            for target in files_linked(&read(&file)) {
+                let linked = file.parent().expect("a folder").join(target);
+                assert!(
+                    linked.exists(),
+                    "{path} links to {target}, which is not there"
+                );
+                seen += 1;
+            }
+        }
+        assert!(
+            seen > PAGES.len(),
+            "only {seen} links found: the search is broken"
+        );
+    }
+}

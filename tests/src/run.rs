@@ -1,0 +1,311 @@
+//! Runs a scenario on each runtime and in each order that it is for, under a watchdog, and makes the standing checks.
+
+use std::fmt;
+use std::panic::resume_unwind;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use pipeline_core::config::Order;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::time::{Instant, sleep};
+
+use crate::flow::Flow;
+use crate::tally::Tally;
+use crate::time::ms;
+
+/// Where a scenario runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Machine {
+    /// One thread, and a clock that jumps to the next timer when nothing else can run.
+    Paused,
+    /// So many worker threads, and real time.
+    Threads(usize),
+}
+
+/// For scenarios that speak of times.
+pub const PAUSED: &[Machine] = &[Machine::Paused];
+/// For scenarios that need threads or real time.
+pub const THREADS: &[Machine] = &[
+    Machine::Threads(1),
+    Machine::Threads(2),
+    Machine::Threads(8),
+];
+/// For all others.
+pub const ALL: &[Machine] = &[
+    Machine::Paused,
+    Machine::Threads(1),
+    Machine::Threads(2),
+    Machine::Threads(8),
+];
+
+impl Machine {
+    /// A runtime of this kind.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no thread left.
+    pub fn runtime(self) -> Runtime {
+        let built = match self {
+            Machine::Paused => Builder::new_current_thread()
+                .enable_all()
+                .start_paused(true)
+                .build(),
+            Machine::Threads(n) => Builder::new_multi_thread()
+                .worker_threads(n)
+                .enable_all()
+                .build(),
+        };
+        built.expect("a runtime")
+    }
+
+    /// K5, in real time.
+    fn limit(self) -> Duration {
+        match self {
+            Machine::Paused => ms(5_000),
+            Machine::Threads(_) => ms(10_000),
+        }
+    }
+}
+
+/// A scenario: on the paused clock and ordered, unless said otherwise.
+#[derive(Debug, Clone)]
+#[must_use = "a scenario does nothing until `run`"]
+pub struct Scenario {
+    name: String,
+    machines: Vec<Machine>,
+    orders: Vec<Order>,
+    limit: Option<Duration>,
+}
+
+/// A scenario with a name for its messages.
+pub fn scenario(name: impl Into<String>) -> Scenario {
+    Scenario {
+        name: name.into(),
+        machines: PAUSED.to_vec(),
+        orders: vec![Order::Ordered],
+        limit: None,
+    }
+}
+
+impl Scenario {
+    /// Sets where it runs.
+    pub fn on(mut self, machines: &[Machine]) -> Self {
+        self.machines = machines.to_vec();
+        self
+    }
+
+    /// Runs it ordered and unordered.
+    pub fn in_both_orders(mut self) -> Self {
+        self.orders = vec![Order::Ordered, Order::Unordered];
+        self
+    }
+
+    /// Sets how long it may take in real time, instead of 5 s on the paused clock and 10 s on threads.
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Runs it everywhere.
+    ///
+    /// # Panics
+    ///
+    /// If the story does, or if a standing check fails.
+    #[track_caller]
+    pub fn run<F>(self, story: F)
+    where
+        F: AsyncFn(World) + Send + Sync + 'static,
+    {
+        let story = Arc::new(story);
+        for &machine in &self.machines {
+            for &order in &self.orders {
+                let world = World::new(&self.name, machine, order);
+                let limit = self.limit.unwrap_or(machine.limit());
+                watched(&world, &story, limit);
+            }
+        }
+    }
+}
+
+/// K5: one scenario in one world, in a thread of its own.
+#[track_caller]
+fn watched<F>(world: &World, story: &Arc<F>, limit: Duration)
+where
+    F: AsyncFn(World) + Send + Sync + 'static,
+{
+    let (alive, end) = channel::<()>();
+    let thread = thread::spawn({
+        let (world, story) = (world.clone(), story.clone());
+        move || {
+            let _alive = alive;
+            play(&world, &*story);
+        }
+    });
+    if end.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+        panic!(
+            "K5: {world} did not end within {limit:?}\n{}",
+            world.describe()
+        );
+    }
+    if let Err(panic) = thread.join() {
+        eprintln!("in {world}");
+        resume_unwind(panic);
+    }
+    let blame = world.verdict();
+    assert!(blame.is_empty(), "{world}:\n  {}", blame.join("\n  "));
+}
+
+fn play<F: AsyncFn(World)>(world: &World, story: &F) {
+    let runtime = world.machine().runtime();
+    let base = runtime.metrics().num_alive_tasks();
+    runtime.block_on(async {
+        story(world.clone()).await;
+        world.balance(base).await;
+    });
+}
+
+/// What a scenario runs in.
+#[derive(Clone)]
+pub struct World(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    machine: Machine,
+    order: Order,
+    tally: Tally,
+    flows: Mutex<Vec<Flow>>,
+    blame: Mutex<Vec<String>>,
+}
+
+impl World {
+    fn new(name: &str, machine: Machine, order: Order) -> Self {
+        World(Arc::new(Inner {
+            name: name.to_owned(),
+            machine,
+            order,
+            tally: Tally::default(),
+            flows: Mutex::default(),
+            blame: Mutex::default(),
+        }))
+    }
+
+    /// Where it runs.
+    pub fn machine(&self) -> Machine {
+        self.0.machine
+    }
+
+    /// Whether stages are to be ordered, in a scenario that runs in both orders.
+    pub fn order(&self) -> Order {
+        self.0.order
+    }
+
+    /// Whether that is `Ordered`.
+    pub fn ordered(&self) -> bool {
+        self.order() == Order::Ordered
+    }
+
+    /// The counts.
+    pub fn tally(&self) -> &Tally {
+        &self.0.tally
+    }
+
+    /// A run under watch.
+    pub fn flow(&self) -> Flow {
+        let paused = self.machine() == Machine::Paused;
+        let flow = Flow::new(self.tally(), self.order(), paused);
+        self.flows(|flows| flows.push(flow.clone()));
+        flow
+    }
+
+    fn flows<R>(&self, look: impl FnOnce(&mut Vec<Flow>) -> R) -> R {
+        look(&mut self.0.flows.lock().expect("no panic under this lock"))
+    }
+
+    /// Waits until nothing changes any more, and gives what `look` then sees.
+    ///
+    /// On the paused clock: until all has run that can run at this moment. On threads: until nothing has changed for 200 ms.
+    pub async fn settled<V: PartialEq>(&self, look: impl Fn() -> V) -> V {
+        if self.machine() == Machine::Paused {
+            for _ in 0..3 {
+                sleep(ms(1)).await;
+            }
+            return look();
+        }
+        let mut seen = look();
+        let mut since = Instant::now();
+        while since.elapsed() < ms(200) {
+            sleep(ms(10)).await;
+            let now = look();
+            if now != seen {
+                seen = now;
+                since = Instant::now();
+            }
+        }
+        seen
+    }
+
+    /// K2 and K3: waits until nothing is left of the scenario, at most 1 s.
+    async fn balance(&self, base: usize) {
+        let start = Instant::now();
+        let tasks = || Handle::current().metrics().num_alive_tasks();
+        while start.elapsed() < ms(1_000) {
+            if tasks() == base && self.tally().verdict().is_none() {
+                return;
+            }
+            sleep(ms(1)).await;
+        }
+        let mut blame = self.0.blame.lock().expect("no panic under this lock");
+        if tasks() != base {
+            blame.push(format!("K3: {} tasks alive, {base} before", tasks()));
+        }
+        blame.extend(self.tally().verdict());
+    }
+
+    /// What is wrong, once all is over.
+    fn verdict(&self) -> Vec<String> {
+        let mut blame = {
+            let blame = self.0.blame.lock();
+            blame.expect("no panic under this lock").clone()
+        };
+        for flow in self.flows(|flows| flows.clone()) {
+            blame.extend(flow.verdict());
+        }
+        blame
+    }
+
+    /// For the message about a hang. In a thread of its own, as whoever hangs may hold what it asks for.
+    fn describe(&self) -> String {
+        let flows = self.flows(|flows| flows.clone());
+        let (give, description) = channel();
+        thread::spawn(move || {
+            for flow in flows {
+                let _nobody = give.send(flow.describe());
+            }
+        });
+        let mut lines = Vec::new();
+        while let Ok(line) = description.recv_timeout(ms(1_000)) {
+            lines.push(line);
+        }
+        lines.join("\n")
+    }
+}
+
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            name,
+            machine,
+            order,
+            ..
+        } = &*self.0;
+        write!(f, "scenario `{name}` on {machine:?}, {order:?}")
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}

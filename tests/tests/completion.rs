@@ -1,0 +1,257 @@
+//! The end of a run that simply ends: it is seen, at once, by everybody, and gives the value of its end.
+
+use std::future::ready;
+
+use futures_util::{FutureExt, SinkExt, sink};
+use pipeline_core::error::BoxError;
+use pipeline_core::prelude::*;
+use pipeline_core::report::Outcome;
+use tests::prelude::*;
+use tokio::sync::mpsc;
+use tokio_util::sync::PollSender;
+
+type Step = fn(Pipeline<u64>, usize) -> Pipeline<u64>;
+
+/// Every kind of step, with a parallelism where it takes one.
+fn steps() -> Vec<Step> {
+    vec![
+        |source, _| source,
+        |source, _| source.buffer(3),
+        |source, n| {
+            source
+                .stage(stage_fn(|n| ready(Ok::<_, BoxError>(n))))
+                .parallelism(n)
+                .into()
+        },
+        |source, n| {
+            let stage = stage_fn(|n| ready(Ok::<_, BoxError>(n))).boxed();
+            source.stage(stage).parallelism(n).into()
+        },
+        |source, n| {
+            let made = || ready(Ok::<_, BoxError>(stage_fn(|n| ready(Ok::<_, BoxError>(n)))));
+            source.stage_with(made).parallelism(n).into()
+        },
+        |source, _| source.map(|n| n).into(),
+        |source, n| source.map(|n| n).parallelism(n).into(),
+        |source, n| source.try_map(Ok::<_, BoxError>).parallelism(n).into(),
+        |source, n| source.then(ready).parallelism(n).unordered().into(),
+        |source, n| {
+            source
+                .and_then(|n| ready(Ok::<_, BoxError>(n)))
+                .parallelism(n)
+                .window(n)
+                .into()
+        },
+        |source, n| source.blocking(|n| n).parallelism(n).into(),
+        |source, n| {
+            source
+                .try_blocking(Ok::<_, BoxError>)
+                .parallelism(n)
+                .unordered()
+                .into()
+        },
+        |source, _| source.filter(|_| true).into(),
+        |source, _| source.filter_map(Some).into(),
+        |source, _| source.inspect(|_| {}).into(),
+        |source, n| {
+            source
+                .then(ready)
+                .parallelism(n)
+                .filter(|_| true)
+                .map(|n| n)
+                .inspect(|_| {})
+                .into()
+        },
+    ]
+}
+
+/// Scenario 101: a source without items ends at once, through every kind of stage.
+#[test]
+fn an_empty_source_ends_at_once() {
+    scenario("101").on(ALL).run(async |world| {
+        for (number, step) in steps().into_iter().enumerate() {
+            for parallelism in [1, 64] {
+                let flow = world.flow();
+                let watch = Stopwatch::start();
+                let job = step(Pipeline::from_iter(0..0), parallelism).collect();
+                let report = flow.run(job).await.unwrap();
+                assert_eq!(report.value, [], "step {number}");
+                assert_eq!(report.items.taken, 0);
+                if world.machine() == Machine::Paused {
+                    watch.expect(ms(0));
+                }
+            }
+        }
+    });
+}
+
+/// Each kind of stage gives on what it gets.
+#[test]
+fn every_kind_of_stage_hands_on_its_items() {
+    scenario("kinds of stages").on(ALL).run(async |world| {
+        for (number, step) in steps().into_iter().enumerate() {
+            for parallelism in [1, 2, 64] {
+                let flow = world.flow();
+                let job = step(Pipeline::from_iter(0..100), parallelism).collect();
+                let mut value = flow.run(job).await.unwrap().value;
+                value.sort_unstable();
+                assert!(value.into_iter().eq(0..100), "step {number}");
+            }
+        }
+    });
+}
+
+/// Scenario 102: after the last item the end is there without anything more having to happen.
+#[test]
+fn the_end_is_seen_right_after_the_last_item() {
+    scenario("102").on(ALL).in_both_orders().run(async |world| {
+        for parallelism in [1, 2] {
+            let flow = world.flow();
+            let job = Pipeline::from_iter(flow.items(0..1))
+                .stage(flow.pass(parallelism))
+                .parallelism(parallelism)
+                .in_order(world.order())
+                .into_stream();
+            let mut items = flow.start(job).unwrap();
+            let watch = Stopwatch::start();
+            assert_eq!(items.next().await.unwrap().unwrap(), 0);
+            assert!(items.next().await.is_none());
+            if world.machine() == Machine::Paused {
+                watch.expect(ms(0));
+            }
+            assert_eq!(flow.metrics().outcome, Some(Outcome::Finished));
+        }
+    });
+}
+
+/// Scenario 104: a stream that has ended stays ended, however often it is asked.
+#[test]
+fn an_ended_stream_stays_ended() {
+    scenario("104").on(ALL).in_both_orders().run(async |world| {
+        for fails in [u64::MAX, 50] {
+            let flow = world.flow();
+            let job = Pipeline::from_iter(flow.items(0..100))
+                .stage(flow.breaks(4, move |index| index == fails))
+                .parallelism(4)
+                .in_order(world.order())
+                .into_stream();
+            let mut items = flow.start(job).unwrap();
+            let mut error = None;
+            while let Some(item) = items.next().await {
+                assert!(error.is_none(), "something came after the error");
+                error = item.err();
+            }
+            assert_eq!(error.is_some(), fails == 50);
+            for _ in 0..10 {
+                assert!(matches!(items.next().now_or_never(), Some(None)));
+            }
+        }
+    });
+}
+
+/// Each end gives the value that it is for.
+#[test]
+fn every_end_gives_its_value() {
+    scenario("ends").on(ALL).run(async |world| {
+        let source = || Pipeline::from_iter(0..100u64).then(ready).parallelism(4);
+        let flow = || world.flow();
+        let sum = (0..100).sum::<u64>();
+
+        let collected = flow().run(source().collect()).await.unwrap();
+        assert!(collected.value.into_iter().eq(0..100));
+        let counted = flow().run(source().count()).await.unwrap();
+        assert_eq!(counted.value, 100);
+        let folded = flow()
+            .run(source().fold(0, |sum, n| sum + n))
+            .await
+            .unwrap();
+        assert_eq!(folded.value, sum);
+
+        let (give, mut take) = mpsc::unbounded_channel();
+        let each = give.clone();
+        let job = source().for_each(move |n| each.send(n).expect("the receiver is there"));
+        flow().run(job).await.unwrap();
+        let job = source().try_for_each(move |n| ready(give.send(n)));
+        flow().run(job).await.unwrap();
+        let mut got = Vec::new();
+        while let Some(n) = take.recv().await {
+            got.push(n);
+        }
+        assert!(got.into_iter().eq((0..100).chain(0..100)));
+    });
+}
+
+/// A sink of `futures` gets everything, and is closed.
+#[test]
+fn forward_feeds_and_closes_a_futures_sink() {
+    scenario("forward").on(ALL).run(async |world| {
+        let (give, mut take) = mpsc::channel(3);
+        let flow = world.flow();
+        let job = Pipeline::from_iter(0..100u64).forward(PollSender::new(give));
+        let mut run = flow.start(job).unwrap();
+        let mut got = Vec::new();
+        while let Some(n) = take.recv().await {
+            got.push(n);
+        }
+        assert!(got.into_iter().eq(0..100));
+        assert_eq!(run.wait().await.unwrap().items.delivered, 100);
+
+        let flow = world.flow();
+        let job = Pipeline::from_iter(0..100u64)
+            .forward(sink::drain().sink_map_err(|_| "a drain does not fail"));
+        assert_eq!(flow.run(job).await.unwrap().items.delivered, 100);
+    });
+}
+
+/// The report counts items where the source is concerned, and in each stage.
+#[test]
+fn the_report_counts_in_each_stage() {
+    scenario("report")
+        .on(ALL)
+        .in_both_orders()
+        .run(async |world| {
+            let (errors, failures) = mpsc::channel(1_000);
+            let flow = world.flow();
+            let job = Pipeline::from_iter(flow.items(0..100))
+                .stage(flow.breaks(4, |index| index % 10 == 0))
+                .name("first")
+                .parallelism(4)
+                .in_order(world.order())
+                .filter(flow.keep(|index| index % 10 != 1))
+                .stage(flow.pass(1))
+                .name("second")
+                .in_order(world.order())
+                .for_each(flow.receive())
+                .errors(errors);
+            let report = flow.run(job).await.unwrap();
+            let items = report.items;
+            let counts = (
+                items.taken,
+                items.delivered,
+                items.failed,
+                items.filtered,
+                items.cancelled,
+            );
+            assert_eq!(counts, (100, 80, 10, 10, 0));
+            let stage = |name: &str| {
+                let mut stages = report.stages.iter();
+                let stage = stages.find(|stage| stage.name.starts_with(name));
+                stage.unwrap_or_else(|| panic!("no `{name}` in {:?}", report.stages))
+            };
+            let (first, second) = (stage("first"), stage("second"));
+            assert_eq!((first.taken, first.given, first.panics), (100, 80, 0));
+            assert_eq!((second.taken, second.given, second.panics), (80, 80, 0));
+            assert_eq!(all_errors(failures).await.len(), 10);
+            assert!(report.to_string().contains("first"), "{report}");
+        });
+}
+
+/// `job.await` is `job.run().await`.
+#[test]
+fn a_job_can_be_awaited() {
+    scenario("await").on(ALL).run(async |_world| {
+        let report = Pipeline::from_iter(0..3).count().await.unwrap();
+        assert_eq!(report.value, 3);
+        assert_eq!(report.outcome, Some(Outcome::Finished));
+    });
+}

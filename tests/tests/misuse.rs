@@ -15,6 +15,7 @@ use tests::prelude::*;
 use tests::tally::{Class, Tally};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// A job that must be refused: the error and its text.
 #[track_caller]
@@ -166,6 +167,32 @@ fn a_runtime_without_timers_is_enough() {
             });
             elsewhere.join().unwrap();
         }
+    });
+}
+
+/// Scenario 194: a deadline that was asked for in advance needs timers, and that is said at the start, by the option's name.
+#[test]
+fn a_deadline_needs_timers() {
+    scenario("194, deadline").run(async |world| {
+        let flow = world.flow();
+        let elsewhere = thread::spawn(move || {
+            let runtime = Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let token = CancellationToken::new();
+                let job = Pipeline::from_iter(flow.items(0..3)).for_each(flow.receive());
+                let (error, text) = refused(&flow, job.drain_on(&token, ms(1_000)));
+                assert!(matches!(error, BuildError::NoTimer(_)), "{error:?}");
+                assert!(text.contains("drain_on"), "{text}");
+                let job = Pipeline::from_iter(flow.items(0..3)).for_each(flow.receive());
+                let (error, text) = refused(&flow, job.drain_on_ctrl_c(ms(1_000)));
+                assert!(matches!(
+                    error,
+                    BuildError::NoTimer(_) | BuildError::NoSignals(_)
+                ));
+                assert!(!text.is_empty());
+            });
+        });
+        elsewhere.join().unwrap();
     });
 }
 

@@ -1,0 +1,22 @@
+//! What the compiler says to wrong uses: a file a mistake under `ui`, and what is said beside it.
+//!
+//! The wording between our words is the compiler's and changes with its versions, so it is compared
+//! on the version that the workspace names (`rust-version`) and on no other. To accept what it says
+//! now: `TRYBUILD=overwrite cargo test -p tests --test messages`, and read the difference.
+
+use std::process::Command;
+
+/// Each mistake is answered as it was.
+#[test]
+fn wrong_uses_are_answered_with_what_to_write_instead() {
+    let pinned = env!("CARGO_PKG_RUST_VERSION");
+    let version = Command::new(option_env!("RUSTC").unwrap_or("rustc"))
+        .arg("--version")
+        .output();
+    let version = String::from_utf8(version.expect("the compiler runs").stdout).expect("text");
+    if !version.starts_with(&format!("rustc {pinned}")) {
+        println!("not compared: the messages are those of rustc {pinned}, and this is {version}");
+        return;
+    }
+    trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
+}

@@ -1,0 +1,5 @@
+use pipeline_core::prelude::*;
+
+fn main() {
+    let _ = Pipeline::from_iter(0..9u64).sink(|n| println!("{n}"));
+}

@@ -213,6 +213,8 @@ impl Hub {
     pub(crate) fn abandon(&self) {
         self.abandoned.store(true, SeqCst);
         self.stop(Cause::Cancelled);
+        // a run that had been stopped before may be closing something
+        self.wake_all();
         let mut end = self.end.lock();
         if let Some(ended) = end.ended.take() {
             drop(end);
@@ -280,6 +282,10 @@ impl Hub {
     /// Closing has taken too long: those who are still at it give up.
     pub(super) fn end_closing(&self) {
         self.overtime.store(true, SeqCst);
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
         let seats = self.roster.lock().seats.clone();
         seats.iter().flatten().for_each(|seat| seat.wake());
     }

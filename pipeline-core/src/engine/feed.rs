@@ -15,6 +15,7 @@ use super::{
     failures::Told,
     guarded::{close, poll_inside},
     hub::{Hub, Task},
+    joint::{BoxingFeed, Joint, is_large},
     ledger::Fate,
     limits::{CLOCK_EVERY, DEBT_NS, MAX_RUN, RUN_NS, TURN_NS},
     seat::Seat,
@@ -67,15 +68,35 @@ pub(crate) enum Fed<T> {
 /// To be awaited before the source is asked for anything. False if the run has been stopped.
 pub(crate) type Preparation = Pin<Box<dyn Future<Output = bool> + Send>>;
 
-/// Starts the source of `edge`.
+impl<T> Fed<T> {
+    pub(super) fn boxed(self) -> Fed<Box<T>> {
+        match self {
+            Fed::Item(item) => Fed::Item(Box::new(item)),
+            Fed::Failed(error) => Fed::Failed(error),
+        }
+    }
+}
+
+/// Starts the source of an edge.
 pub(crate) fn launch_feed<F: Feed>(
     task: Task,
     feed: F,
-    edge: Arc<Edge<F::Item>>,
+    into: Joint<F::Item>,
     preparations: Vec<Preparation>,
 ) {
     let runtime = task.hub().runtime().clone();
-    runtime.spawn(drive(task, feed, edge, preparations));
+    match into {
+        Joint::Plain(edge) => {
+            if const { !is_large::<F::Item>() } {
+                runtime.spawn(drive(task, feed, edge, preparations));
+            }
+        }
+        Joint::Boxed(edge) => {
+            if const { is_large::<F::Item>() } {
+                runtime.spawn(drive(task, BoxingFeed(feed), edge, preparations));
+            }
+        }
+    }
 }
 
 /// The source, to whom it is told that there is room.

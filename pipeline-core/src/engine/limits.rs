@@ -50,3 +50,6 @@ pub(super) const WARN_FIRST: u64 = 8;
 
 /// See [`WARN_FIRST`].
 pub(super) const WARN_EVERY_NS: u64 = 1_000_000_000;
+
+/// Items of more bytes than this travel in boxes.
+pub(super) const LARGE: usize = 1024;

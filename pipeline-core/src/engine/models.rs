@@ -64,16 +64,17 @@ impl Bell {
         Arc::clone(self).into()
     }
 
+    /// Since it was last asked.
     fn has_rung(&self) -> bool {
-        self.0.load(SeqCst) > 0
+        self.0.swap(0, SeqCst) > 0
     }
 }
 
-/// A stage that only counts.
-#[derive(Default)]
+/// A stage that counts, and hands on the end.
 struct Stage {
     starts: AtomicUsize,
     finishes: AtomicUsize,
+    output: Arc<Edge<u64>>,
 }
 
 impl Consumer<u64> for Stage {
@@ -81,8 +82,9 @@ impl Consumer<u64> for Stage {
         self.starts.fetch_add(1, SeqCst);
     }
 
-    fn finish(&self, _: u64) {
+    fn finish(&self, results: u64) {
         self.finishes.fetch_add(1, SeqCst);
+        self.output.set_end(results);
     }
 
     fn wind_down(&self) {}
@@ -91,6 +93,8 @@ impl Consumer<u64> for Stage {
 /// Two edges with a stage between them.
 struct Line {
     hub: Arc<Hub>,
+    /// Or the run would be over with the first worker.
+    supervisor: Task,
     input: Arc<Edge<u64>>,
     output: Arc<Edge<u64>>,
     stage: Arc<Stage>,
@@ -101,7 +105,11 @@ impl Line {
     fn new(window: usize, parallelism: usize, lingers: bool) -> Self {
         let hub = hub();
         let (input, output) = (Edge::new(&hub, 8), Edge::new(&hub, window));
-        let stage = Arc::new(Stage::default());
+        let stage = Arc::new(Stage {
+            starts: AtomicUsize::new(0),
+            finishes: AtomicUsize::new(0),
+            output: Arc::clone(&output),
+        });
         let upstream: std::sync::Weak<Edge<u64>> = Arc::downgrade(&input);
         output.filled_by(upstream);
         let plan = CrewPlan {
@@ -113,6 +121,7 @@ impl Line {
         };
         input.read_by(plan, stage.clone());
         Line {
+            supervisor: hub.task(Role::Supervisor),
             hub,
             input,
             output,
@@ -131,6 +140,7 @@ impl Line {
         let task = self.hub.task(Role::Worker);
         Worker {
             desk: Desk::new(Arc::clone(task.seat())),
+            item: None,
             task,
             input: Arc::clone(&self.input),
             output: Arc::clone(&self.output),
@@ -145,15 +155,69 @@ impl Line {
         self.stage.finishes.load(SeqCst)
     }
 
+    /// Does what is still due after the first worker and what the sink has read, and sees that it was
+    /// all that there is.
+    fn settle(self, mut sink: Sink, items: usize) {
+        let mut begun = 1;
+        loop {
+            if sink.bell.has_rung() {
+                sink.read_on();
+            } else if begun < self.starts() {
+                begun += 1;
+                let mut worker = self.worker();
+                worker.work_on();
+                worker.leave();
+            } else {
+                break;
+            }
+        }
+        assert_eq!((sink.items, sink.ended), (items, true));
+        assert_eq!(self.finishes(), 1);
+        self.end();
+    }
+
     /// Takes the run apart: edges and hub hold each other until then.
     fn end(self) {
         self.hub.conclude();
+        self.supervisor.finish();
     }
 }
 
 fn give(edge: &Arc<Edge<u64>>, sequence: u64) {
     let item = Slot::Done(Envelope::new(sequence, Origin::single(0, sequence)));
     edge.complete(true, sequence, &mut VecDeque::from([item]));
+}
+
+/// Reads as long as there is something, and hears when there is more.
+struct Sink {
+    reader: Reader<u64>,
+    bell: Arc<Bell>,
+    items: usize,
+    ended: bool,
+}
+
+impl Sink {
+    fn new(edge: &Arc<Edge<u64>>) -> Self {
+        Sink {
+            reader: Reader::new(Arc::clone(edge)),
+            bell: Arc::default(),
+            items: 0,
+            ended: false,
+        }
+    }
+
+    fn read_on(&mut self) {
+        loop {
+            match read(&self.reader, &self.bell.waker()) {
+                Poll::Ready(Taken::Items) => self.items += 1,
+                Poll::Ready(Taken::End) => {
+                    self.ended = true;
+                    return;
+                }
+                Poll::Pending => return,
+            }
+        }
+    }
 }
 
 /// Takes one item, if there is one.
@@ -166,6 +230,8 @@ fn read(reader: &Reader<u64>, waker: &Waker) -> Poll<Taken> {
 struct Worker {
     task: Task,
     desk: Desk<u64>,
+    /// In work.
+    item: Option<Envelope<u64>>,
     input: Arc<Edge<u64>>,
     output: Arc<Edge<u64>>,
 }
@@ -179,11 +245,25 @@ impl Worker {
         matches!(self.claim(), Poll::Ready(Claim::Run { .. }))
     }
 
+    /// As long as there is work.
+    fn work_on(&mut self) {
+        while self.has_run() {
+            self.work();
+        }
+    }
+
+    /// The item has to wait; then it goes on.
+    fn park_and_return(&mut self) {
+        self.item = self.item.take().or_else(|| self.desk.next());
+        self.input.park(&mut self.desk);
+        self.input.unpark(&mut self.desk);
+    }
+
     /// Works on the run, and delivers it.
     fn work(&mut self) {
-        let sequence = self.desk.sequence();
-        let item = self.desk.next().expect("a run");
-        let result = Slot::Done(item);
+        let item = self.item.take().or_else(|| self.desk.next());
+        let result = Slot::Done(item.expect("a run"));
+        let sequence = self.desk.sequence() - 1;
         self.output
             .complete(true, sequence, &mut VecDeque::from([result]));
     }
@@ -224,9 +304,7 @@ fn a_parked_worker_gets_a_deputy() {
         let mut worker = line.worker();
         assert!(worker.has_run());
         // as above
-        worker.input.park(&mut worker.desk);
-        worker.input.unpark(&mut worker.desk);
-        let _item = worker.desk.next();
+        worker.park_and_return();
         assert_eq!(line.starts(), 1);
         let parked = spawn(move || {
             worker.input.park(&mut worker.desk);
@@ -357,6 +435,55 @@ fn the_last_worker_leaves_while_the_source_ends() {
         worker.leave();
         assert_eq!((line.finishes(), line.starts()), (1, 1));
         line.end();
+    });
+}
+
+/// A source, a worker and a sink with room for one item: nobody is forgotten on the way to the end.
+#[test]
+fn items_pass_through_a_window_of_one() {
+    explore(|| {
+        let mut line = Line::new(1, 1, false);
+        line.give();
+        let mut worker = line.worker();
+        let mut sink = Sink::new(&line.output);
+        let working = spawn(move || {
+            worker.work_on();
+            worker
+        });
+        let reading = spawn(move || {
+            sink.read_on();
+            sink
+        });
+        line.give();
+        line.input.set_end(2);
+        let (worker, sink) = (working.join(), reading.join());
+        worker.expect("no panic").leave();
+        line.settle(sink.expect("no panic"), 2);
+    });
+}
+
+/// The same with two workers, one of which parks in the middle of its item.
+#[test]
+fn items_pass_by_a_worker_that_waits() {
+    explore(|| {
+        let mut line = Line::new(2, 2, false);
+        line.give();
+        let mut worker = line.worker();
+        assert!(worker.has_run());
+        // as above
+        worker.park_and_return();
+        let working = spawn(move || {
+            worker.park_and_return();
+            worker.work();
+            worker.work_on();
+            worker
+        });
+        line.give();
+        line.input.set_end(2);
+        working.join().expect("no panic").leave();
+        let mut sink = Sink::new(&line.output);
+        sink.read_on();
+        line.settle(sink, 2);
     });
 }
 

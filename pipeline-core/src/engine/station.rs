@@ -6,6 +6,7 @@ use super::{
     edge::{Consumer, CrewPlan, Edge},
     feed::Preparation,
     hub::{Hub, Task},
+    joint::{Boxing, Joint, is_large, unboxing},
     lease::Lease,
     pool::Pool,
     seat::Role,
@@ -77,12 +78,67 @@ pub(super) struct Station<W: Work, P: Fuse<W::Out>> {
 pub(crate) fn launch_station<W: Work, P: Fuse<W::Out>>(
     hub: &Arc<Hub>,
     plan: StationPlan,
-    input: &Arc<Edge<W::In>>,
+    input: &Joint<W::In>,
     maker: Maker<W>,
     fuse: P,
     preparations: &mut Vec<Preparation>,
-) -> Arc<Edge<P::Out>> {
-    let output = Edge::new(hub, plan.window);
+) -> Joint<P::Out> {
+    let output = Joint::new(hub, plan.window);
+    match input {
+        Joint::Plain(input) => {
+            if const { !is_large::<W::In>() } {
+                into_joint(hub, plan, input, maker, fuse, &output, preparations);
+            }
+        }
+        Joint::Boxed(input) => {
+            if const { is_large::<W::In>() } {
+                into_joint(
+                    hub,
+                    plan,
+                    input,
+                    unboxing(maker),
+                    fuse,
+                    &output,
+                    preparations,
+                );
+            }
+        }
+    }
+    output
+}
+
+fn into_joint<W: Work, P: Fuse<W::Out>>(
+    hub: &Arc<Hub>,
+    plan: StationPlan,
+    input: &Arc<Edge<W::In>>,
+    maker: Maker<W>,
+    fuse: P,
+    output: &Joint<P::Out>,
+    preparations: &mut Vec<Preparation>,
+) {
+    match output {
+        Joint::Plain(output) => {
+            if const { !is_large::<P::Out>() } {
+                place(hub, plan, input, maker, fuse, output, preparations);
+            }
+        }
+        Joint::Boxed(output) => {
+            if const { is_large::<P::Out>() } {
+                place(hub, plan, input, maker, Boxing(fuse), output, preparations);
+            }
+        }
+    }
+}
+
+fn place<W: Work, P: Fuse<W::Out>>(
+    hub: &Arc<Hub>,
+    plan: StationPlan,
+    input: &Arc<Edge<W::In>>,
+    maker: Maker<W>,
+    fuse: P,
+    output: &Arc<Edge<P::Out>>,
+    preparations: &mut Vec<Preparation>,
+) {
     let upstream: Weak<Edge<W::In>> = Arc::downgrade(input);
     output.filled_by(upstream);
     let cores = hub.runtime().threads();
@@ -105,7 +161,7 @@ pub(crate) fn launch_station<W: Work, P: Fuse<W::Out>>(
         hub: Arc::clone(hub),
         plan,
         fuse,
-        output: Arc::clone(&output),
+        output: Arc::clone(output),
         states,
     });
     if prepares {
@@ -113,7 +169,6 @@ pub(crate) fn launch_station<W: Work, P: Fuse<W::Out>>(
         preparations.push(Box::pin(async move { worker::prepare(&station).await }));
     }
     input.read_by(crew, station);
-    output
 }
 
 impl<W: Work, P: Fuse<W::Out>> Station<W, P> {

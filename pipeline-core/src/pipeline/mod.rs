@@ -58,8 +58,8 @@ use crate::stage::Stage;
 /// # Bounds
 ///
 /// Everything inside is bounded, and backpressure reaches to the source. [`Job::plan`](crate::Job::plan)
-/// tells the bound; an item of a window is a place for one value, so pick small windows for large
-/// items (or `Box` them: what is larger than a kilobyte is cheaper to move that way).
+/// tells the bound. It counts items and not bytes, so pick small windows for items that are large. (A type
+/// of more than a kilobyte is boxed on its way between two steps: moving it by value costs more.)
 ///
 /// # In signatures
 ///

@@ -1,13 +1,11 @@
 //! Where pipelines begin.
 
-use std::sync::Arc;
-
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
 use super::{Pipeline, draft::WINDOW, tail::Closed};
 use crate::{
-    engine::{Edge, Feed, Role, launch_feed},
+    engine::{Feed, Joint, Role, launch_feed},
     error::BoxError,
     plan::{Step, StepKind},
     source::{Channel, Items, Iter, Own, Results, Source},
@@ -117,11 +115,11 @@ fn start<F: Feed>(name: &'static str, capacity: Option<usize>, feed: F) -> Pipel
         },
     };
     Pipeline::new(Closed::new(vec![step], move |assembly, buffer| {
-        let edge = Edge::new(assembly.hub(), buffer);
+        let edge = Joint::new(assembly.hub(), buffer);
         let task = assembly.hub().task(Role::Source);
-        let into = Arc::clone(&edge);
+        let into = edge.clone();
         assembly.at_start(move |preparations| {
-            launch_feed(task, feed, into, std::mem::take(preparations))
+            launch_feed(task, feed, into, std::mem::take(preparations));
         });
         edge
     }))

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 
 use super::{assembly::Assembly, draft::StageDraft};
 use crate::{
-    engine::{Edge, Fuse, Identity, Maker, Work, launch_station},
+    engine::{Fuse, Identity, Joint, Maker, Work, launch_station},
     plan::Step,
     stage::{Adapt, Map, Stage, by_cloning},
 };
@@ -18,12 +18,12 @@ pub struct Closed<T> {
 }
 
 /// Makes everything up to an edge, whose capacity it is given.
-type Build<T> = Box<dyn FnOnce(&mut Assembly, usize) -> Arc<Edge<T>> + Send>;
+type Build<T> = Box<dyn FnOnce(&mut Assembly, usize) -> Joint<T> + Send>;
 
 impl<T: Send + 'static> Closed<T> {
     pub(super) fn new(
         steps: Vec<Step>,
-        build: impl FnOnce(&mut Assembly, usize) -> Arc<Edge<T>> + Send + 'static,
+        build: impl FnOnce(&mut Assembly, usize) -> Joint<T> + Send + 'static,
     ) -> Self {
         Closed {
             steps,
@@ -36,7 +36,7 @@ impl<T: Send + 'static> Closed<T> {
     }
 
     /// The steps so far, and what makes them.
-    pub(super) fn split(self) -> (Vec<Step>, impl FnOnce(&mut Assembly) -> Arc<Edge<T>> + Send) {
+    pub(super) fn split(self) -> (Vec<Step>, impl FnOnce(&mut Assembly) -> Joint<T> + Send) {
         let Closed { steps, build } = self;
         let capacity = steps.last().map_or(1, Step::capacity);
         (steps, move |assembly: &mut Assembly| {

@@ -1,12 +1,9 @@
 //! The consumer's side of an edge that ends in the hands of one reader: a sink, or a stream.
 
-use std::{
-    sync::Arc,
-    task::{Context, Poll, Waker},
-};
+use std::task::{Context, Poll, Waker};
 
 use super::{Action, Edge, State};
-use crate::engine::{envelope::Envelope, weights::Weights};
+use crate::engine::{envelope::Envelope, joint::Joint, weights::Weights};
 
 /// The reader's waker while it waits.
 #[derive(Debug, Default)]
@@ -20,7 +17,7 @@ impl Waiting {
 
 /// The right to read an edge. There is one.
 #[derive(Debug)]
-pub(crate) struct Reader<T>(Arc<Edge<T>>);
+pub(crate) struct Reader<T>(Joint<T>);
 
 /// What a look at the edge brought.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,7 +27,7 @@ pub(crate) enum Taken {
 }
 
 impl<T: Send + 'static> Reader<T> {
-    pub(crate) fn new(edge: Arc<Edge<T>>) -> Self {
+    pub(crate) fn new(edge: Joint<T>) -> Self {
         Reader(edge)
     }
 
@@ -43,7 +40,29 @@ impl<T: Send + 'static> Reader<T> {
         items: &mut Vec<T>,
         weights: &mut Weights,
     ) -> Poll<Taken> {
-        let edge = &*self.0;
+        match &self.0 {
+            Joint::Plain(edge) => edge.poll_take(context, most, last_first, items, weights),
+            Joint::Boxed(edge) => {
+                let mut boxes = Vec::new();
+                let taken = edge.poll_take(context, most, last_first, &mut boxes, weights);
+                items.extend(boxes.into_iter().map(|item| *item));
+                taken
+            }
+        }
+    }
+}
+
+impl<T: Send + 'static> Edge<T> {
+    /// Takes up to `most` items as soon as there is one; `last_first` for ends that pop them.
+    fn poll_take(
+        &self,
+        context: &Context<'_>,
+        most: usize,
+        last_first: bool,
+        items: &mut Vec<T>,
+        weights: &mut Weights,
+    ) -> Poll<Taken> {
+        let edge = self;
         let mut waker: Option<Waker> = None;
         loop {
             let mut state = edge.state.lock();

@@ -323,9 +323,9 @@ fn public_types_can_be_sent_and_shared() {
         Pipeline<Item>: Send;
         Job: Send;
         Job<Vec<Item>>: Send;
-        Running: Send Unpin;
-        Running<Vec<Item>>: Send Unpin;
-        Running<Items<Item>>: Send Unpin;
+        Running: Send Sync Unpin;
+        Running<Vec<Item>>: Send Sync Unpin;
+        Running<Items<Item>>: Send Sync Unpin;
         Control: Send Sync Unpin Clone;
         Report: Send Sync Unpin Clone;
         Report<Vec<Item>>: Send;

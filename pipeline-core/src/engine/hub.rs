@@ -222,10 +222,6 @@ impl Hub {
         }
     }
 
-    pub(super) fn has_ended(&self) -> bool {
-        self.roster.lock().ended
-    }
-
     pub(super) fn abandoned(&self) -> bool {
         self.abandoned.load(SeqCst)
     }
@@ -329,7 +325,7 @@ impl Hub {
     /// Asks the sentry to look at workers that do not come back; not under a lock.
     pub(super) fn call_sentry(self: &Arc<Self>) {
         if !self.sentry.swap(true, SeqCst) {
-            sentry::launch(Arc::clone(self));
+            sentry::launch(self);
         }
     }
 

@@ -39,7 +39,8 @@ pub(super) const TAKE: usize = 256;
 /// How often the sentry looks at workers that do not come back while items wait.
 pub(super) const SENTRY: Duration = Duration::from_millis(1);
 
-/// Looks without anything to do after which the sentry goes home.
+/// Looks after which the sentry goes home, if there was nothing to do, or else to the end of the queue
+/// for a thread.
 pub(super) const SENTRY_PATIENCE: u32 = 20;
 
 /// Time for all sources, sinks and stages to close after everything else of the run has ended.

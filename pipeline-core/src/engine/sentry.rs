@@ -6,7 +6,7 @@
 //! every millisecond until nothing waits. It has a thread of the runtime's blocking pool meanwhile
 //! and not a timer: a runtime may have none, or all of its threads may be held by those very bodies.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::{
     hub::Hub,
@@ -14,28 +14,42 @@ use super::{
 };
 use crate::rt;
 
-pub(super) fn launch(hub: Arc<Hub>) {
-    let runtime = hub.runtime().clone();
-    runtime.spawn_blocking(move || watch(&hub));
+pub(super) fn launch(hub: &Arc<Hub>) {
+    // weakly, so that a run that is over is not kept for the rest of a nap
+    let watched = Arc::downgrade(hub);
+    hub.runtime().spawn_blocking(move || watch(&watched));
 }
 
-fn watch(hub: &Hub) {
-    let links = hub.links();
+fn watch(watched: &Weak<Hub>) {
     let mut quiet = 0;
-    while !hub.stopped() && !hub.has_ended() {
+    for _ in 0..SENTRY_PATIENCE {
         rt::nap(SENTRY);
-        // every edge, so no short cut
-        let waiting = links.iter().filter(|link| Arc::clone(link).look()).count();
-        quiet = if waiting > 0 { 0 } else { quiet + 1 };
-        if quiet >= SENTRY_PATIENCE {
-            hub.dismiss_sentry();
-            // A start refused before the dismissal relied on this sentry. The edge's lock orders the
-            // two: either the items are seen here, or the dismissal was seen there.
-            let waiting = links.iter().filter(|link| Arc::clone(link).look()).count();
-            if waiting == 0 || !hub.recall_sentry() {
-                return;
-            }
-            quiet = 0;
+        let Some(hub) = watched.upgrade() else { return };
+        if hub.stopped() {
+            return;
+        }
+        quiet = if items_wait(&hub) { 0 } else { quiet + 1 };
+    }
+    let Some(hub) = watched.upgrade() else { return };
+    if quiet == SENTRY_PATIENCE {
+        hub.dismiss_sentry();
+        // A start refused before the dismissal relied on this sentry. The edge's lock orders the two:
+        // either the items are seen here, or the dismissal was seen there.
+        if !items_wait(&hub) || !hub.recall_sentry() {
+            return;
         }
     }
+    // Not for ever on the same thread: the pool may have few, and be asked for a worker that is what
+    // the items wait for.
+    launch(&hub);
+}
+
+/// Looks at every edge.
+fn items_wait(hub: &Hub) -> bool {
+    // no short cut: each look may start a worker
+    hub.links()
+        .into_iter()
+        .filter(|link| Arc::clone(link).look())
+        .count()
+        > 0
 }

@@ -78,9 +78,10 @@ impl<T: Send + 'static> Prepared<Items<T>> {
 pub struct Running<R = ()> {
     hub: Arc<Hub>,
     value: Value<R>,
-    /// The value once it is here; a stream is from its first poll on.
-    own: Option<R>,
-    discard: Option<Discard>,
+    /// A stream, from its first poll on. Behind a lock that nobody takes, here and below: a value that
+    /// is only used by its owner makes nobody less `Sync`.
+    own: Mutex<Option<R>>,
+    discard: Mutex<Option<Discard>>,
 }
 
 impl<R> Running<R> {
@@ -89,8 +90,8 @@ impl<R> Running<R> {
         Running {
             hub,
             value,
-            own: None,
-            discard,
+            own: Mutex::new(None),
+            discard: Mutex::new(discard),
         }
     }
 
@@ -123,7 +124,7 @@ impl<R: Send + 'static> Running<R> {
     /// Cancel safe: a dropped future loses nothing, so it fits `select!`.
     pub async fn wait(&mut self) -> Result<Report<R>, RunError> {
         let ended = poll_fn(|context| {
-            if let Some(discard) = &mut self.discard {
+            if let Some(discard) = self.discard.get_mut() {
                 ready!(discard(context));
             }
             self.hub.poll_end(context)
@@ -133,7 +134,11 @@ impl<R: Send + 'static> Running<R> {
             panic!("the outcome of a run is given once, and it has been given")
         };
         let Ended { cause, report } = ended;
-        let value = self.own.take().or_else(|| self.value.lock().take());
+        let value = self
+            .own
+            .get_mut()
+            .take()
+            .or_else(|| self.value.lock().take());
         match (cause, value) {
             (None, Some(value)) => Ok(report.map(|()| value)),
             // an end that did not fail has left its value
@@ -154,10 +159,11 @@ impl<T: Send + 'static> Stream for Running<Items<T>> {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let running = self.get_mut();
-        if running.own.is_none() {
-            running.own = running.value.lock().take();
+        let own = running.own.get_mut();
+        if own.is_none() {
+            *own = running.value.lock().take();
         }
-        if let Some(items) = &running.own
+        if let Some(items) = own
             && let Some(item) = ready!(items.end().poll_next(context))
         {
             return Poll::Ready(Some(Ok(item)));

@@ -10,31 +10,33 @@
 //! ```
 //!
 //! `--help` lists the options. The pipeline itself is in `hashing`; each step has a file of its
-//! own: `walk` (source), `hash` (stage), `output` (sink).
+//! own: `walk` (source), `hash` (stage), `output` (sink). How it is run and stopped is in `checksums`
+//! and `interrupt`.
 
 mod failure;
 mod hash;
+mod interrupt;
 mod options;
 mod output;
 mod progress;
 mod walk;
 
 use std::{
-    cell::Cell,
+    cell::{Cell, OnceCell},
     env,
     error::Error,
     io::{self, ErrorKind, Write},
     path::Path,
     process::ExitCode,
-    time::Duration,
 };
 
 use pipeline_core::{
     StageError,
     error::{Cause, Overflow, RunError},
     prelude::*,
+    run::Control,
 };
-use tokio::{runtime::Builder, signal, sync::mpsc, time::sleep};
+use tokio::{runtime::Builder, sync::mpsc};
 
 use crate::{
     failure::Failure,
@@ -43,11 +45,6 @@ use crate::{
     progress::Progress,
 };
 
-/// How long the files already taken may go on after the first Ctrl-C.
-const DRAIN: Duration = Duration::from_secs(10);
-/// How long a cancelled run may take to end by itself. A thread that hangs in a read cannot be
-/// cancelled; it is left behind.
-const GRACE: Duration = Duration::from_millis(200);
 /// Files found ahead of those being read. Small, as Ctrl-C still has them read.
 const AHEAD: usize = 256;
 /// Files inside the stage: read now, or waiting for their turn. Large, so that one big file does not
@@ -121,43 +118,51 @@ async fn checksums(options: Options, progress: &Progress) -> u8 {
     let job = hashing(options, progress)
         .errors(errors)
         .error_overflow(Overflow::Wait) // each failure is named, if need be at the pace of stderr
-        .drain_on_ctrl_c(DRAIN);
+        .drain_on_ctrl_c(interrupt::DRAIN);
 
     let interrupted = Cell::new(false);
+    let control = OnceCell::new();
     let ended = tokio::select! {
-        biased; // listens before the run starts
-        () = interruption(&interrupted, progress) => None,
-        ended = job.run() => Some(ended),
+        biased; // listens for Ctrl-C before the run starts
+        () = interrupt::twice(&interrupted, progress) => None,
+        ended = async {
+            let mut running = job.start()?;
+            let _ = control.set(running.control());
+            running.wait().await
+        } => Some(ended),
     };
-    let Some(ended) = ended else {
-        progress.end();
-        progress.say(&format!("stopped: {}", progress.summary()));
-        return INTERRUPTED;
+    let (report, mut status) = match ended {
+        Some(ended) => {
+            let _ = naming.await; // all failures are in the channel: lets the last ones be named
+            match ended {
+                Ok(report) => (report, 0),
+                Err(error) => {
+                    let status = outcome(&error, progress);
+                    (*error.report, status)
+                }
+            }
+        }
+        // It hangs, and is left behind.
+        None => (control.get().map(Control::metrics).unwrap_or_default(), 0),
     };
 
-    let _ = naming.await; // the run is over: what is left of the failures is named now
     progress.end();
-    let (report, mut status) = match ended {
-        Ok(report) => (report, 0),
-        Err(error) => {
-            let status = outcome(&error, progress);
-            (*error.report, status)
-        }
-    };
-    if report.items.failed > 0 {
+    let items = report.items;
+    if items.failed > 0 {
         status = FAILED;
     }
     if interrupted.get() {
-        let unfinished = report.items.cancelled;
+        let ended = items.delivered + items.failed;
+        let unfinished = items.taken.saturating_sub(ended);
         progress.say(&format!(
             "interrupted: {}, {} failed, {unfinished} taken but not finished",
             progress.summary(),
-            report.items.failed
+            items.failed
         ));
         status = INTERRUPTED;
     }
     if full_report {
-        progress.say(&report.to_string());
+        progress.say(report.to_string().trim_end());
     }
     status
 }
@@ -190,24 +195,6 @@ async fn name_failures(mut failures: mpsc::Receiver<StageError>, progress: Progr
             None => progress.say(&chain(&error)), // a panic, say
         }
     }
-}
-
-/// Ready when the run should be left as it is: at the second Ctrl-C, or when the deadline of the
-/// first one has passed. The run sees the same signals and normally ends by itself before.
-async fn interruption(interrupted: &Cell<bool>, progress: &Progress) {
-    if signal::ctrl_c().await.is_err() {
-        return std::future::pending().await;
-    }
-    interrupted.set(true);
-    tokio::select! {
-        biased; // listens again before it says so
-        _ = signal::ctrl_c() => {}
-        () = async {
-            progress.say("interrupted: finishing the files already taken; again to stop at once");
-            sleep(DRAIN).await;
-        } => {}
-    }
-    sleep(GRACE).await;
 }
 
 /// Why the run did not finish: says it where that is news, and gives the status.

@@ -72,11 +72,10 @@ impl Progress {
 
     /// What has been done so far, in words.
     pub(crate) fn summary(&self) -> String {
-        let seconds = self.bar.elapsed().as_secs_f64();
         let files = self.files.load(Relaxed);
-        format!(
-            "{files} files, {} in {seconds:.1} s",
-            HumanBytes(self.bar.position())
-        )
+        let plural = if files == 1 { "" } else { "s" };
+        let bytes = HumanBytes(self.bar.position());
+        let seconds = self.bar.elapsed().as_secs_f64();
+        format!("{files} file{plural}, {bytes} in {seconds:.1} s")
     }
 }

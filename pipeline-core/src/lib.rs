@@ -70,6 +70,8 @@
 pub mod config;
 mod engine;
 pub mod error;
+#[cfg(all(test, shuttle))]
+mod explore;
 pub mod pipeline;
 pub mod plan;
 pub mod prelude;

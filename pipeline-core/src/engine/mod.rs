@@ -15,6 +15,8 @@ mod joint;
 mod lease;
 mod ledger;
 mod limits;
+#[cfg(all(test, loom))]
+mod models;
 mod outlet;
 mod pace;
 mod pool;

@@ -23,6 +23,7 @@ use super::{
     failures::Failures,
     gate::Gate,
     hub::{Hub, Task},
+    joint::Joint,
     pool::{Acquired, Pool},
     seat::Role,
     weights::Weights,
@@ -199,7 +200,7 @@ struct Sink {
 impl Sink {
     fn new(edge: &Arc<Edge<u64>>) -> Self {
         Sink {
-            reader: Reader::new(Arc::clone(edge)),
+            reader: Reader::new(Joint::Plain(Arc::clone(edge))),
             bell: Arc::default(),
             items: 0,
             ended: false,
@@ -323,7 +324,7 @@ fn a_parked_worker_gets_a_deputy() {
 fn a_worker_asks_for_room_while_there_comes_some() {
     explore(|| {
         let mut line = Line::new(1, 1, false);
-        let reader = Reader::new(Arc::clone(&line.output));
+        let reader = Reader::new(Joint::Plain(Arc::clone(&line.output)));
         let mut worker = line.worker();
         for _ in 0..4 {
             line.give();
@@ -363,7 +364,7 @@ fn a_source_asks_for_room_while_there_comes_some() {
         let source = Arc::new(Source(Arc::clone(&bell)));
         let upstream: std::sync::Weak<Source> = Arc::downgrade(&source);
         edge.filled_by(upstream);
-        let reader = Reader::new(Arc::clone(&edge));
+        let reader = Reader::new(Joint::Plain(Arc::clone(&edge)));
         for sequence in 0..2 {
             give(&edge, sequence);
             assert_eq!(read(&reader, Waker::noop()), Poll::Ready(Taken::Items));
@@ -493,7 +494,7 @@ fn an_end_waits_while_an_item_arrives() {
     explore(|| {
         let hub = hub();
         let edge = Edge::new(&hub, 1);
-        let reader = Reader::new(Arc::clone(&edge));
+        let reader = Reader::new(Joint::Plain(Arc::clone(&edge)));
         let bell = Arc::<Bell>::default();
         let waker = bell.waker();
         let reading = spawn(move || read(&reader, &waker));
@@ -510,7 +511,7 @@ fn an_end_waits_while_the_source_ends() {
     explore(|| {
         let hub = hub();
         let edge = Edge::<u64>::new(&hub, 1);
-        let reader = Reader::new(Arc::clone(&edge));
+        let reader = Reader::new(Joint::Plain(Arc::clone(&edge)));
         let bell = Arc::<Bell>::default();
         let waker = bell.waker();
         let reading = spawn(move || read(&reader, &waker));
@@ -591,10 +592,7 @@ fn a_worker_waits_for_a_state_while_one_comes_back() {
         let waker = bell.waker();
         let waiting = {
             let pool = Shared::clone(&pool);
-            spawn(move || {
-                pool.poll_acquire(&Context::from_waker(&waker))
-                    .is_ready()
-            })
+            spawn(move || pool.poll_acquire(&Context::from_waker(&waker)).is_ready())
         };
         assert!(pool.put_back(Box::new(0)).is_none());
         let has_state = waiting.join().expect("no panic");

@@ -11,6 +11,7 @@ use std::{
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 pub(crate) mod atomic {
+    #[cfg_attr(loom, expect(unused_imports, reason = "replaced"))]
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 }
 

@@ -79,18 +79,31 @@ impl Shutdown {
     }
 }
 
-#[cfg(unix)]
+#[cfg(all(unix, not(loom)))]
 type CtrlC = tokio::signal::unix::Signal;
-#[cfg(windows)]
+#[cfg(all(windows, not(loom)))]
 type CtrlC = tokio::signal::windows::CtrlC;
+
+/// Tokio leaves its signals out under loom, and no model needs them.
+#[cfg(loom)]
+struct CtrlC;
+
+#[cfg(loom)]
+impl CtrlC {
+    async fn recv(&mut self) -> Option<()> {
+        None
+    }
+}
 
 /// On a runtime without its I/O driver tokio panics.
 fn listen() -> Result<CtrlC, BuildError> {
     let listening = call(|| {
-        #[cfg(unix)]
+        #[cfg(all(unix, not(loom)))]
         return tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt());
-        #[cfg(windows)]
+        #[cfg(all(windows, not(loom)))]
         return tokio::signal::windows::ctrl_c();
+        #[cfg(loom)]
+        return Err(io::ErrorKind::Unsupported.into());
     });
     let listening = listening.unwrap_or_else(|payload| Err(io::Error::other(panic_error(payload))));
     listening.map_err(BuildError::NoSignals)

@@ -1,0 +1,32 @@
+//! What is explored, and how often.
+//!
+//! | file | has |
+//! | --- | --- |
+//! | `flow` | order, windows, backpressure, every kind of source, stage and end |
+//! | `failures` | errors, panics, full error channels, policies |
+//! | `shutdown` | cancel, drain and drop at any event |
+
+mod failures;
+mod flow;
+mod shutdown;
+
+/// Two tests of a shape, one for each scheduler, in a module with its name.
+macro_rules! shapes {
+    ($($(#[doc = $text:literal])* $name:ident($random:literal, $pct:literal);)*) => {$(
+        $(#[doc = $text])*
+        mod $name {
+            use crate::explore::schedules::{Lot, explore};
+
+            #[test]
+            fn random() {
+                explore(stringify!($name), Lot::Random, $random, super::play::$name);
+            }
+
+            #[test]
+            fn pct() {
+                explore(stringify!($name), Lot::Pct, $pct, super::play::$name);
+            }
+        }
+    )*};
+}
+use shapes;

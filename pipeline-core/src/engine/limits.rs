@@ -18,7 +18,7 @@ pub(super) const LONG_RUN_NS: u64 = 4 * RUN_NS;
 /// items late in a run go one after another.
 pub(super) const CLOCK_EVERY: usize = 16;
 
-/// From here on an item is worth another core by the number of waiting items alone. Below it only
+/// From here on an item may be worth another core by the number of waiting items alone. Below it only
 /// by the work that waits: for cheap items a second core adds nothing but cache traffic.
 pub(super) const COUNTED_NS: u64 = 1_000;
 

@@ -118,6 +118,7 @@ impl Line {
             parallelism,
             running: 1,
             share: 1,
+            backlog: 1,
             lingers,
         };
         input.read_by(plan, stage.clone());

@@ -152,6 +152,7 @@ fn place<W: Work, P: Fuse<W::Out>>(
             cores
         },
         share: (plan.window / (4 * cores)).max(1),
+        backlog: (plan.window / 4).max(1),
         // an idle thread of the blocking pool would be held for nothing
         lingers: !plan.blocking,
     };

@@ -33,6 +33,8 @@ pub(in crate::engine) struct CrewPlan {
     pub(in crate::engine) running: usize,
     /// Most items of a run, so that every core can get a share of a window.
     pub(in crate::engine) share: usize,
+    /// Waiting items that are worth another core in any case, if they are not cheap.
+    pub(in crate::engine) backlog: usize,
     /// Whether a worker without work stays for a while.
     pub(in crate::engine) lingers: bool,
 }
@@ -450,8 +452,8 @@ impl<T> Crew<T> {
             && (!self.blocked || !self.returned.is_empty())
     }
 
-    /// Whether what waits is worth another core: [`RUN_NS`] of work for each running worker; for
-    /// items that are not cheap, one for each of them is enough, or what a small window can hold.
+    /// Whether what waits is worth another core: [`RUN_NS`] of work for each running worker. For items
+    /// that are not cheap a quarter of the window is enough, which a small one can hold.
     fn is_worth_a_start(&self, available: usize, gate: &Gate) -> bool {
         let running = self
             .alive
@@ -461,7 +463,7 @@ impl<T> Crew<T> {
         running == 0
             || (running < self.plan.running
                 && ((available as u64).saturating_mul(item_ns) >= running as u64 * RUN_NS
-                    || (item_ns >= COUNTED_NS && available >= running.min(self.plan.share))))
+                    || (item_ns >= COUNTED_NS && available >= self.plan.backlog)))
     }
 
     /// One more permit in use (I4).

@@ -115,17 +115,18 @@ mod play {
     pub(super) async fn hog(world: World) {
         world.in_order();
         let seen = world.clone();
-        // runs of at most 2, so the third item behind the hog is not in its run
-        let job = Pipeline::from_iter(world.items(24))
+        // Items so cheap that a second worker is refused for those that are left behind the hog. Runs
+        // are of at most 32, so the last items are not in its run.
+        let job = Pipeline::from_iter(world.items(240))
             .map(move |item| {
                 seen.begun(item.index);
-                while item.index == 12 && !seen.has_begun(15) {
+                while item.index == 200 && !seen.has_begun(236) {
                     shuttle::thread::yield_now();
                 }
                 item
             })
             .parallelism(2)
-            .window(16)
+            .window(256)
             .for_each(world.receive());
         world.finish(job).await;
     }

@@ -704,7 +704,7 @@ impl Case {
         let control = events.watch(live.control());
         let result = self.strike_into(live.wait(), &control, events).await;
         drop(live);
-        self.check(result, flow, told.all().await);
+        self.check(result, flow, &told.all().await);
     }
 
     async fn read(&self, job: Job<Items<Item>>, wait: Wait, flow: &Flow, events: &Events) {
@@ -723,7 +723,7 @@ impl Case {
         };
         let result = self.strike_into(reading, &control, events).await;
         drop(live);
-        self.check(result, flow, told.all().await);
+        self.check(result, flow, &told.all().await);
     }
 
     /// Waits for the end of the run, and strikes when it is time. None if its owner is to be dropped.
@@ -749,11 +749,11 @@ impl Case {
         &self,
         result: Option<Result<Report<()>, RunError>>,
         flow: &Flow,
-        told: Vec<StageError>,
+        told: &[StageError],
     ) {
         told.iter().for_each(|error| self.check_error(error));
         match result {
-            Some(Ok(report)) => self.check_complete(flow, &report, &told),
+            Some(Ok(report)) => self.check_complete(flow, &report, told),
             Some(Err(error)) => self.check_stopped(flow, &error.cause),
             None => self.check_partial(flow),
         }

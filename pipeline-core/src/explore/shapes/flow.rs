@@ -7,8 +7,8 @@ super::shapes! {
     wide(3000, 3000);
     chain(2000, 2000);
     long_runs(1000, 1000);
-    /// A body that holds its thread until items behind it have begun: the sentry starts a worker for them.
-    hog(1000, 1000);
+    /// Bodies that hold their threads until an item behind them has begun: the sentry starts a worker.
+    hog(2000, 2000);
     filters(3000, 3000);
     blocking(2000, 2000);
     factory(3000, 3000);
@@ -26,7 +26,7 @@ mod play {
         explore::{
             body::{Habit, READY, WAITS},
             lots::dawdle,
-            world::{SENDER, World},
+            world::{Item, SENDER, World},
         },
         prelude::*,
         report::Outcome,
@@ -115,20 +115,33 @@ mod play {
     pub(super) async fn hog(world: World) {
         world.in_order();
         let seen = world.clone();
-        // Items so cheap that a second worker is refused for those that are left behind the hog. Runs
-        // are of at most 32, so the last items are not in its run.
-        let job = Pipeline::from_iter(world.items(240))
-            .map(move |item| {
+        let (sender, items) = Pipeline::channel(3);
+        // Two of two threads, and the third item is the one that the other two wait for. A run is of one
+        // item, as the window is so small.
+        let job = items
+            .map(move |item: Item| {
                 seen.begun(item.index);
-                while item.index == 200 && !seen.has_begun(236) {
+                while item.index % 3 < 2 && !seen.has_begun(item.index / 3 * 3 + 2) {
                     shuttle::thread::yield_now();
                 }
                 item
             })
-            .parallelism(2)
-            .window(256)
+            .parallelism(3)
+            .window(7)
             .for_each(world.receive());
+        let waves = world.clone();
+        let sender = spawn(async move {
+            for index in 0..6 {
+                if index == 3 {
+                    // the sentry is about to go home
+                    dawdle(100).await;
+                }
+                let permit = sender.reserve().await.expect("nobody ends the run");
+                permit.send(waves.accepted(index));
+            }
+        });
         world.finish(job).await;
+        sender.await.expect("it was not aborted");
     }
 
     pub(super) async fn filters(world: World) {

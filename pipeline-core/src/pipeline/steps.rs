@@ -108,9 +108,10 @@ impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
 
     /// `fn(T) -> U` that blocks or computes for long, on threads of the runtime's blocking pool.
     ///
-    /// Limited, ordered and bounded like any stage. A worker is a blocking thread (so at most
-    /// `parallelism` of them are taken) which works on items as long as there are any: it is not one
-    /// hand-over an item. A body that runs cannot be cancelled: a run that is cancelled or drained
+    /// Limited, ordered and bounded like any stage. A worker has a thread of the pool, and works on
+    /// items as long as there are any: it is not one hand-over an item. At most `parallelism` workers
+    /// are there at once; the pool keeps the threads of those that have left for a while, so more of
+    /// them may be alive, idle. A body that runs cannot be cancelled: a run that is cancelled or drained
     /// ends when those in work have come back, and so does the shutdown of the runtime.
     pub fn blocking<F, U>(self, function: F) -> Pipeline<U, Open<T, U, impl Stage<T, U> + Clone>>
     where

@@ -2,7 +2,8 @@
 //!
 //! The wording between our words is the compiler's and changes with its versions, so it is compared
 //! on the version that the workspace names (`rust-version`) and on no other. To accept what it says
-//! now: `TRYBUILD=overwrite cargo test -p tests --test messages`, and read the difference.
+//! now: `TRYBUILD=overwrite cargo test -p tests --test messages`, and read the difference. A closure is
+//! named by its path, which may be long: functions are the safer mistakes.
 
 use std::process::Command;
 

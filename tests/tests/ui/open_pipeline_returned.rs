@@ -1,7 +1,11 @@
 use pipeline_core::prelude::*;
 
+fn length(text: String) -> usize {
+    text.len()
+}
+
 fn lengths(texts: Pipeline<String>) -> Pipeline<usize> {
-    texts.map(|text| text.len()).parallelism(4)
+    texts.map(length).parallelism(4)
 }
 
 fn main() {

@@ -1,5 +1,9 @@
 use pipeline_core::prelude::*;
 
+fn is_even(n: &u64) -> bool {
+    n % 2 == 0
+}
+
 fn main() {
-    let _ = Pipeline::from_iter(0..9).map(|n| n + 1).filter(|n| n % 2 == 0).parallelism(4);
+    let _ = Pipeline::from_iter(0..9).filter(is_even).parallelism(4);
 }

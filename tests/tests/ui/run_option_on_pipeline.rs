@@ -1,5 +1,5 @@
 use pipeline_core::prelude::*;
 
 fn main() {
-    let _ = Pipeline::from_iter(0..9u64).map(|n| n + 1).on_error(OnError::Continue);
+    let _ = Pipeline::from_iter(0..9u64).on_error(OnError::Continue);
 }

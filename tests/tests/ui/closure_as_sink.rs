@@ -1,5 +1,0 @@
-use pipeline_core::prelude::*;
-
-fn main() {
-    let _ = Pipeline::from_iter(0..9u64).sink(|n| println!("{n}"));
-}

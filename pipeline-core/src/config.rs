@@ -1,5 +1,12 @@
 //! Settings that are values.
 
+mod retry;
+
+use std::time::Duration;
+
+pub(crate) use retry::Pauses;
+pub use retry::Retry;
+
 /// Options of a stage, as the stage itself brings them ([`Stage::defaults`](crate::Stage::defaults)).
 ///
 /// `None` leaves the choice to the library; the methods of the builder
@@ -17,6 +24,12 @@ pub struct StageConfig {
     /// Items inside: in work, or finished and waiting for their turn. At least `parallelism`.
     /// Default `max(4 * parallelism, 1024)`.
     pub window: Option<usize>,
+    /// The longest stay of an item, with all its attempts. Default: no limit, which is also what
+    /// [`Duration::MAX`] means.
+    pub timeout: Option<Duration>,
+    /// The longest time of one attempt. Default: no limit, which is also what [`Duration::MAX`]
+    /// means.
+    pub attempt_timeout: Option<Duration>,
 }
 
 /// How the results of a stage leave it.
@@ -71,6 +84,24 @@ impl StageConfig {
     pub fn window(self, items: usize) -> Self {
         StageConfig {
             window: Some(items),
+            ..self
+        }
+    }
+
+    /// Sets how long an item may stay, with all its attempts.
+    #[must_use]
+    pub fn timeout(self, limit: Duration) -> Self {
+        StageConfig {
+            timeout: Some(limit),
+            ..self
+        }
+    }
+
+    /// Sets how long one attempt may take.
+    #[must_use]
+    pub fn attempt_timeout(self, limit: Duration) -> Self {
+        StageConfig {
+            attempt_timeout: Some(limit),
             ..self
         }
     }

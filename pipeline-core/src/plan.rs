@@ -3,9 +3,13 @@
 use std::{
     fmt::{self, Write},
     sync::Arc,
+    time::Duration,
 };
 
-use crate::{config::Order, error::BuildError};
+use crate::{
+    config::{Order, Retry},
+    error::BuildError,
+};
 
 /// The steps of a pipeline with their options as they will be used, and the most items that can be
 /// between the source and the end.
@@ -71,15 +75,34 @@ pub enum StepKind {
         blocking: bool,
         /// Steps that run inside its workers, after it.
         fused: Vec<&'static str>,
-        /// A [`buffer`](crate::Pipeline::buffer) was asked for behind it, where none is.
+        /// The longest stay of an item, if it is limited.
+        timeout: Option<Duration>,
+        /// The longest time of one attempt, if it is limited.
+        attempt_timeout: Option<Duration>,
+        /// When an item is tried again, if it is.
+        retry: Option<Retry>,
+        /// Whether failed items go to a channel of the stage's own.
+        dead_letters: bool,
+        /// What is to be refused at the start.
         #[doc(hidden)]
-        misplaced_buffer: bool,
+        mistake: Option<Mistake>,
     },
     /// Where items end.
     End {
         /// Items that it takes at once.
         batch: usize,
     },
+}
+
+/// A wrong use that can only be told at the start.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mistake {
+    /// A [`buffer`](crate::Pipeline::buffer) was asked for behind a stage, where none is.
+    MisplacedBuffer,
+    /// [`retry_if`](crate::Pipeline::retry_if) without [`retry`](crate::Pipeline::retry).
+    RetryIfAlone,
 }
 
 impl Step {
@@ -95,17 +118,16 @@ impl Step {
 
     /// Remembers what is to be refused at the start.
     pub(crate) fn misplace_buffer(&mut self) {
-        if let StepKind::Stage {
-            misplaced_buffer, ..
-        } = &mut self.kind
-        {
-            *misplaced_buffer = true;
+        if let StepKind::Stage { mistake, .. } = &mut self.kind {
+            *mistake = Some(Mistake::MisplacedBuffer);
         }
     }
 
     /// Refuses what cannot work.
     pub(crate) fn check(&self) -> Result<(), BuildError> {
-        let zero = |setting| Err(BuildError::Zero(Arc::clone(&self.name), setting));
+        let name = || Arc::clone(&self.name);
+        let zero = |setting| Err(BuildError::Zero(name(), setting));
+        let zero_time = |setting| Err(BuildError::ZeroTime(name(), setting));
         match self.kind {
             StepKind::Source {
                 channel: Some(0), ..
@@ -117,16 +139,41 @@ impl Step {
                 window,
                 parallelism,
                 ..
-            } if window < parallelism => Err(BuildError::WindowTooSmall(
-                Arc::clone(&self.name),
-                window,
-                parallelism,
-            )),
+            } if window < parallelism => {
+                Err(BuildError::WindowTooSmall(name(), window, parallelism))
+            }
             StepKind::Stage {
-                misplaced_buffer: true,
+                timeout: Some(Duration::ZERO),
                 ..
-            } => Err(BuildError::MisplacedBuffer(Arc::clone(&self.name))),
+            } => zero_time("timeout"),
+            StepKind::Stage {
+                attempt_timeout: Some(Duration::ZERO),
+                ..
+            } => zero_time("attempt_timeout"),
+            StepKind::Stage {
+                mistake: Some(Mistake::MisplacedBuffer),
+                ..
+            } => Err(BuildError::MisplacedBuffer(name())),
+            StepKind::Stage {
+                mistake: Some(Mistake::RetryIfAlone),
+                ..
+            } => Err(BuildError::Without(name(), "retry_if", "retry")),
             _ => Ok(()),
+        }
+    }
+
+    /// The option for which it needs timers, if there is one.
+    pub(crate) fn timed_option(&self) -> Option<&'static str> {
+        match self.kind {
+            StepKind::Stage {
+                timeout: Some(_), ..
+            } => Some("timeout"),
+            StepKind::Stage {
+                attempt_timeout: Some(_),
+                ..
+            } => Some("attempt_timeout"),
+            StepKind::Stage { retry: Some(_), .. } => Some("retry"),
+            _ => None,
         }
     }
 
@@ -154,6 +201,10 @@ impl Step {
                 order,
                 window,
                 blocking,
+                timeout,
+                attempt_timeout,
+                retry,
+                dead_letters,
                 ..
             } => {
                 let order = match order {
@@ -165,7 +216,21 @@ impl Step {
                 } else {
                     ""
                 };
-                format!("{order}, parallelism {parallelism}, window {window}{threads}")
+                let mut text =
+                    format!("{order}, parallelism {parallelism}, window {window}{threads}");
+                if let Some(time) = timeout {
+                    let _ = write!(text, ", timeout {time:?}");
+                }
+                if let Some(time) = attempt_timeout {
+                    let _ = write!(text, ", attempt_timeout {time:?}");
+                }
+                if let Some(retry) = retry {
+                    let _ = write!(text, ", {retry}");
+                }
+                if *dead_letters {
+                    text.push_str(", dead letters");
+                }
+                text
             }
             StepKind::End { batch } => format!("takes up to {batch} at once"),
         }

@@ -89,21 +89,29 @@ pub struct StageReport {
     pub given: u64,
     /// Items that failed, panics included.
     pub failed: u64,
+    /// Attempts that were made after the first one of their item.
+    pub retries: u64,
+    /// Items that failed because their time was over: included in `failed`.
+    pub timeouts: u64,
+    /// Items that had a result although their time was over: a body that does not wait cannot be
+    /// interrupted. Noticed as far as the clock is read, which is not for each item.
+    pub overruns: u64,
     /// Items left out by the `filter`s and `filter_map`s that run inside it.
     pub filtered: u64,
-    /// Items whose body panicked.
+    /// Items that failed by a panic: included in `failed`.
     pub panics: u64,
     /// Failures that nobody received: no error channel, or it was full, or its receiver was gone.
     pub errors_not_delivered: u64,
-    /// Time that items spent in bodies, added up over all workers, waiting included.
+    /// Time that items spent in bodies, added up over all workers, waiting and pauses before another
+    /// attempt included.
     pub busy: Duration,
     /// Time in which there was work, but no room for results.
     pub blocked: Duration,
     /// Time in which every worker was idle for want of items.
     pub starved: Duration,
-    /// Half of the items took at most this long in the body; to within an eighth.
+    /// Half of the items took at most this long, as in `busy`; to within an eighth.
     pub p50: Duration,
-    /// 99 % of the items took at most this long in the body; to within an eighth.
+    /// 99 % of the items took at most this long, as in `busy`; to within an eighth.
     pub p99: Duration,
 }
 
@@ -146,12 +154,14 @@ impl<R> fmt::Display for Report<R> {
             .max(5);
         writeln!(
             f,
-            "{:width$}  {:>10} {:>10} {:>8} {:>8} {:>10} {:>10} {:>10} {:>10} {:>10}",
+            "{:width$}  {:>10} {:>10} {:>8} {:>8} {:>8} {:>8} {:>10} {:>10} {:>10} {:>10} {:>10}",
             "stage",
             "taken",
             "given",
             "failed",
             "panics",
+            "timeouts",
+            "retries",
             "busy",
             "blocked",
             "starved",
@@ -161,12 +171,14 @@ impl<R> fmt::Display for Report<R> {
         for s in &self.stages {
             writeln!(
                 f,
-                "{:width$}  {:>10} {:>10} {:>8} {:>8} {:>10} {:>10} {:>10} {:>10} {:>10}",
+                "{:width$}  {:>10} {:>10} {:>8} {:>8} {:>8} {:>8} {:>10} {:>10} {:>10} {:>10} {:>10}",
                 s.name,
                 s.taken,
                 s.given,
                 s.failed,
                 s.panics,
+                s.timeouts,
+                s.retries,
                 format!("{:.1?}", s.busy),
                 format!("{:.1?}", s.blocked),
                 format!("{:.1?}", s.starved),

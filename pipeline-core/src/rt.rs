@@ -16,7 +16,8 @@ mod imp;
 mod imp;
 
 pub(crate) use imp::{
-    Clock, Mutex, Runtime, atomic, block_on, give_way, has_budget, has_timers, nap, sleep,
+    Clock, Moment, Mutex, Runtime, Timer, atomic, block_on, give_way, has_budget, has_timers, nap,
+    seed, sleep,
 };
 
 /// Puts what is hot on cache lines of its own. 128 bytes, because common processors fetch lines in

@@ -365,22 +365,8 @@ impl<T: Send + 'static> Pump<'_, T> {
         self.hub.ledger().enter(1);
         self.hub.ledger().settle(Fate::Failed, 1);
         let error = StageError::new(NAME.into(), origin, 1, ErrorKind::Failed, error);
-        if let Told::Wait(error, channel) = self.hub.tell(error) {
-            let mut room = pin!(channel.reserve());
-            let permit = poll_fn(|context| {
-                if self.hub.stopped() {
-                    Poll::Ready(None)
-                } else {
-                    room.as_mut().poll(context).map(Result::ok)
-                }
-            });
-            match permit.await {
-                Some(permit) => permit.send(error),
-                None => {
-                    self.hub.lose(&error);
-                    shield::discard(error);
-                }
-            }
+        if let Told::Wait(unsent) = self.hub.tell::<T>(error) {
+            unsent.send_later(self.hub).await;
         }
     }
 

@@ -24,7 +24,7 @@ use crate::{
     plan::Step,
     report::{Outcome, Report, StageReport},
     rt::{
-        Clock, Mutex, Padded, Runtime,
+        self, Clock, Mutex, Padded, Runtime,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
 };
@@ -47,6 +47,8 @@ pub(crate) struct Hub {
     clock: Clock,
     started: Instant,
     span: tracing::Span,
+    /// Of what is random.
+    seed: u64,
     /// Read before each poll of the user's; written once.
     stopped: Padded<AtomicBool>,
     draining: AtomicBool,
@@ -119,6 +121,7 @@ impl Hub {
             clock: Clock::new(),
             started: Instant::now(),
             span: tracing::info_span!("pipeline"),
+            seed: rt::seed(),
             stopped: Padded::default(),
             draining: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
@@ -144,6 +147,10 @@ impl Hub {
     #[inline]
     pub(super) fn now(&self) -> u64 {
         self.clock.now()
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
     }
 
     pub(super) fn span(&self) -> &tracing::Span {

@@ -14,7 +14,7 @@ use super::{
     hub::Hub,
     limits::LARGE,
     pool::Maker,
-    station::{Fuse, Work},
+    station::{Fuse, StationParts, Work},
 };
 use crate::error::BoxError;
 
@@ -55,8 +55,17 @@ pub(super) struct Unboxing<W>(W);
 
 impl<W: Work> Work for Unboxing<W> {
     type In = Box<W::In>;
+    type Item = W::Item;
     type Out = W::Out;
     type Error = W::Error;
+
+    fn copy(input: &Box<W::In>, copy: fn(&W::Item) -> W::Item) -> Box<W::In> {
+        Box::new(W::copy(input, copy))
+    }
+
+    fn unpack(input: Box<W::In>) -> W::Item {
+        W::unpack(*input)
+    }
 
     fn process(
         &mut self,
@@ -70,21 +79,48 @@ impl<W: Work> Work for Unboxing<W> {
     }
 }
 
-pub(super) fn unboxing<W: Work>(mut maker: Maker<W>) -> Maker<Unboxing<W>> {
-    Box::new(move || {
+pub(super) fn unboxing<W: Work, P>(parts: StationParts<W, P>) -> StationParts<Unboxing<W>, P> {
+    let StationParts {
+        plan,
+        mut maker,
+        recovery,
+        fuse,
+    } = parts;
+    let maker: Maker<Unboxing<W>> = Box::new(move || {
         let making = maker();
         Box::pin(async move { making.await.map(Unboxing) })
-    })
+    });
+    StationParts {
+        plan,
+        maker,
+        recovery,
+        fuse,
+    }
 }
 
 /// Fused steps whose results go into boxes.
-pub(super) struct Boxing<P>(pub(super) P);
+pub(super) struct Boxing<P>(P);
 
 impl<T, P: Fuse<T>> Fuse<T> for Boxing<P> {
     type Out = Box<P::Out>;
 
     fn apply(&self, item: T) -> Option<Box<P::Out>> {
         self.0.apply(item).map(Box::new)
+    }
+}
+
+pub(super) fn boxing<W: Work, P>(parts: StationParts<W, P>) -> StationParts<W, Boxing<P>> {
+    let StationParts {
+        plan,
+        maker,
+        recovery,
+        fuse,
+    } = parts;
+    StationParts {
+        plan,
+        maker,
+        recovery,
+        fuse: Boxing(fuse),
     }
 }
 

@@ -5,12 +5,17 @@ use std::{collections::VecDeque, mem, sync::Arc, task::Poll};
 use super::{
     edge::{Claim, Desk, Edge},
     envelope::{Envelope, Slot},
-    failures::Told,
+    failures::{Failure, Told, Unsent},
     hub::Task,
     ledger::Fate,
+    shield,
     station::{Fuse, Station, Work},
+    watch::Entry,
 };
-use crate::error::{BoxError, Cause, ErrorKind, Origin, StageError};
+use crate::{
+    error::{BoxError, Cause, ErrorKind, Limit, Origin},
+    rt::{Moment, Timer},
+};
 
 /// A permit, a run, and the results of it that are not delivered yet. Dropped in the middle of work
 /// (its runtime is going away) it stops the run, fills its sequences and starts nobody (I2, I8).
@@ -22,6 +27,14 @@ pub(super) struct Lease<W: Work, P: Fuse<W::Out>> {
     results: VecDeque<Slot<P::Out>>,
     /// The item in work.
     current: Option<Origin>,
+    /// The same once more, for another attempt or for the dead letters.
+    pub(super) copy: Option<W::In>,
+    /// What the attempt before has failed with.
+    pub(super) last: Option<BoxError>,
+    /// The keeper may decide about the item in work, as well as this worker.
+    watched: Option<usize>,
+    /// For the limits of time and the pauses of the item in work.
+    pub(super) timer: Timer,
 }
 
 impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
@@ -34,6 +47,10 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
             desk,
             results: VecDeque::new(),
             current: None,
+            copy: None,
+            last: None,
+            watched: None,
+            timer: Timer::default(),
         }
     }
 
@@ -72,6 +89,60 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
         Some(item)
     }
 
+    /// Another number for each item, and other ones in each run.
+    pub(super) fn seed(&self) -> u64 {
+        let index = self.current.as_ref().map_or(0, Origin::first);
+        self.station.hub.seed() ^ index
+    }
+
+    /// Copies the item in work, if that will be needed. Code of the user's.
+    pub(super) fn keep(&mut self, item: &W::In) {
+        if let Some(copy) = self.station.recovery.copy {
+            self.copy = Some(W::copy(item, copy));
+        }
+    }
+
+    /// The item in work is over and done with. Code of the user's.
+    pub(super) fn forget(&mut self) {
+        self.copy = None;
+        self.last = None;
+    }
+
+    /// The body that is about to begin cannot be interrupted, but decided about.
+    pub(super) fn watch(&mut self, due: (Moment, Limit), attempts: u32) {
+        if let (Some(watch), Some(origin)) = (&self.station.watch, &self.current) {
+            let entry = Entry {
+                // it has been counted as begun
+                sequence: self.desk.sequence() - 1,
+                origin: origin.clone(),
+                attempts,
+                due,
+                copy: self.copy.take(),
+                last: self.last.take(),
+            };
+            self.watched = Some(self.station.watch_over(watch, entry));
+        }
+    }
+
+    /// False if it has been decided meanwhile that the item in work has failed.
+    pub(super) fn still_decides(&mut self) -> bool {
+        let Some(key) = self.watched.take() else {
+            return true;
+        };
+        let watch = self.station.watch.as_ref();
+        match watch.and_then(|watch| watch.take(key)) {
+            Some(Entry { copy, last, .. }) => {
+                (self.copy, self.last) = (copy, last);
+                true
+            }
+            None if cfg!(planted = "timeout") => true,
+            None => {
+                self.current = None;
+                false
+            }
+        }
+    }
+
     /// The current item has a result.
     #[inline]
     pub(super) fn done(&mut self, item: P::Out) {
@@ -91,45 +162,41 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
         }
     }
 
-    /// The current item failed. What comes back is to be sent, with waiting, by the caller.
-    pub(super) fn failed(
-        &mut self,
-        kind: ErrorKind,
-        in_fused_step: bool,
-        error: BoxError,
-    ) -> Option<Told> {
+    /// The current item has failed for good. What comes back is to be sent, with waiting, by the
+    /// caller.
+    pub(super) fn failed(&mut self, failure: Failure, attempts: u32) -> Option<Unsent<W::Item>> {
         let origin = self.current.take()?;
         self.desk.tally.failed += 1;
         self.desk.tally.failed_origins += u64::from(origin.count());
-        self.desk.tally.panics += u64::from(kind == ErrorKind::Panicked);
+        self.desk.tally.panics += u64::from(failure.kind == ErrorKind::Panicked);
+        self.desk.tally.timeouts += u64::from(failure.kind == ErrorKind::TimedOut);
         if cfg!(planted = "gap") && origin.first() % 5 == 4 {
             // the sequence is never completed
             self.deliver();
         } else {
             self.results.push_back(Slot::Gap);
         }
-        let plan = &self.station.plan;
-        let name = if in_fused_step {
-            &plan.fused_name
-        } else {
-            &plan.name
-        };
-        let told = self
-            .station
-            .hub
-            .tell(StageError::new(Arc::clone(name), origin, 1, kind, error));
-        self.desk.tally.undelivered += u64::from(matches!(told, Told::No));
-        Some(told)
+        let copy = self.copy.take();
+        shield::discard(self.last.take());
+        match self.station.tell(failure, origin, attempts, copy) {
+            Told::Yes => None,
+            Told::No => {
+                self.lost_error();
+                None
+            }
+            Told::Wait(unsent) => Some(unsent),
+        }
     }
 
-    /// Nobody will receive this error.
-    pub(super) fn lose(&mut self, error: &StageError) {
-        self.station.hub.lose(error);
+    /// Nobody receives an error of this worker's.
+    pub(super) fn lost_error(&mut self) {
         self.desk.tally.undelivered += 1;
     }
 
     /// The current item was dropped because the run was stopped.
     pub(super) fn cancelled(&mut self) {
+        self.still_decides();
+        shield::discard((self.copy.take(), self.last.take()));
         if let Some(origin) = self.current.take() {
             self.station
                 .hub

@@ -20,6 +20,7 @@ mod models;
 mod outlet;
 mod pace;
 mod pool;
+mod recovery;
 mod ring;
 mod seat;
 mod sentry;
@@ -28,6 +29,7 @@ mod station;
 mod stream;
 mod supervisor;
 mod tally;
+mod watch;
 mod weights;
 mod worker;
 
@@ -37,6 +39,11 @@ pub(crate) use feed::{Fed, Feed, Preparation};
 pub(crate) use hub::{Ended, Hub};
 pub(crate) use joint::Joint;
 pub(crate) use outlet::{Outlet, most_at_once};
+#[expect(
+    unreachable_pub,
+    reason = "in a hidden method of a public, sealed trait"
+)]
+pub use recovery::Recovery;
 pub(crate) use seat::Role;
 pub(crate) use shield::{call, panic_error};
 #[expect(
@@ -44,7 +51,7 @@ pub(crate) use shield::{call, panic_error};
     reason = "a bound of a hidden method of a public, sealed trait"
 )]
 pub use station::Fuse;
-pub(crate) use station::{Identity, Maker, StationPlan, Work};
+pub(crate) use station::{Identity, Maker, StationParts, StationPlan, Work};
 pub(crate) use stream::StreamEnd;
 pub(crate) use {
     feed::launch_feed,

@@ -4,16 +4,20 @@ use std::sync::{Arc, Weak};
 
 use super::{
     edge::{Consumer, CrewPlan, Edge},
+    failures::{Failure, Told},
     feed::Preparation,
     hub::{Hub, Task},
-    joint::{Boxing, Joint, is_large, unboxing},
+    joint::{Joint, boxing, is_large, unboxing},
     lease::Lease,
     pool::Pool,
+    recovery::Recovery,
     seat::Role,
-    shield, worker,
+    shield,
+    watch::Watch,
+    worker,
 };
 use crate::{
-    error::{BoxError, Cause},
+    error::{BoxError, Cause, DeadLetter, Origin, StageError},
     rt,
 };
 
@@ -21,9 +25,14 @@ pub(crate) use super::pool::Maker;
 
 /// What one worker does. The engine's view of a stage.
 pub(crate) trait Work: Send + 'static {
+    /// What it is given: the item, or the box that it travels in.
     type In: Send + 'static;
+    /// The item, as the user knows it.
+    type Item: Send + 'static;
     type Out: Send + 'static;
-    type Error: Into<BoxError> + Send;
+    type Error: Into<BoxError> + Send + 'static;
+    fn copy(input: &Self::In, copy: fn(&Self::Item) -> Self::Item) -> Self::In;
+    fn unpack(input: Self::In) -> Self::Item;
     fn process(
         &mut self,
         item: Self::In,
@@ -72,35 +81,39 @@ pub(super) struct Station<W: Work, P: Fuse<W::Out>> {
     pub(super) fuse: P,
     pub(super) output: Arc<Edge<P::Out>>,
     pub(super) states: Pool<W>,
+    pub(super) recovery: Recovery<W::Item>,
+    /// Whether there is anything in `recovery`.
+    pub(super) recovers: bool,
+    /// Decides about items in bodies that cannot be interrupted.
+    pub(super) watch: Option<Watch<W::In>>,
+    pub(super) input: Weak<Edge<W::In>>,
+}
+
+/// What a stage is made of, before it has its place between two edges.
+pub(crate) struct StationParts<W: Work, P> {
+    pub(crate) plan: StationPlan,
+    pub(crate) maker: Maker<W>,
+    pub(crate) recovery: Recovery<W::Item>,
+    pub(crate) fuse: P,
 }
 
 /// Puts a stage behind `input`, and gives its output. Nothing runs yet.
 pub(crate) fn launch_station<W: Work, P: Fuse<W::Out>>(
     hub: &Arc<Hub>,
-    plan: StationPlan,
+    parts: StationParts<W, P>,
     input: &Joint<W::In>,
-    maker: Maker<W>,
-    fuse: P,
     preparations: &mut Vec<Preparation>,
 ) -> Joint<P::Out> {
-    let output = Joint::new(hub, plan.window);
+    let output = Joint::new(hub, parts.plan.window);
     match input {
         Joint::Plain(input) => {
             if const { !is_large::<W::In>() } {
-                into_joint(hub, plan, input, maker, fuse, &output, preparations);
+                into_joint(hub, parts, input, &output, preparations);
             }
         }
         Joint::Boxed(input) => {
             if const { is_large::<W::In>() } {
-                into_joint(
-                    hub,
-                    plan,
-                    input,
-                    unboxing(maker),
-                    fuse,
-                    &output,
-                    preparations,
-                );
+                into_joint(hub, unboxing(parts), input, &output, preparations);
             }
         }
     }
@@ -109,22 +122,20 @@ pub(crate) fn launch_station<W: Work, P: Fuse<W::Out>>(
 
 fn into_joint<W: Work, P: Fuse<W::Out>>(
     hub: &Arc<Hub>,
-    plan: StationPlan,
+    parts: StationParts<W, P>,
     input: &Arc<Edge<W::In>>,
-    maker: Maker<W>,
-    fuse: P,
     output: &Joint<P::Out>,
     preparations: &mut Vec<Preparation>,
 ) {
     match output {
         Joint::Plain(output) => {
             if const { !is_large::<P::Out>() } {
-                place(hub, plan, input, maker, fuse, output, preparations);
+                place(hub, parts, input, output, preparations);
             }
         }
         Joint::Boxed(output) => {
             if const { is_large::<P::Out>() } {
-                place(hub, plan, input, maker, Boxing(fuse), output, preparations);
+                place(hub, boxing(parts), input, output, preparations);
             }
         }
     }
@@ -132,15 +143,20 @@ fn into_joint<W: Work, P: Fuse<W::Out>>(
 
 fn place<W: Work, P: Fuse<W::Out>>(
     hub: &Arc<Hub>,
-    plan: StationPlan,
+    parts: StationParts<W, P>,
     input: &Arc<Edge<W::In>>,
-    maker: Maker<W>,
-    fuse: P,
     output: &Arc<Edge<P::Out>>,
     preparations: &mut Vec<Preparation>,
 ) {
+    let StationParts {
+        plan,
+        maker,
+        recovery,
+        fuse,
+    } = parts;
     let upstream: Weak<Edge<W::In>> = Arc::downgrade(input);
     output.filled_by(upstream);
+    let watch = (plan.blocking && recovery.is_timed()).then(Watch::default);
     let cores = hub.runtime().threads();
     let crew = CrewPlan {
         name: Arc::clone(&plan.name),
@@ -151,7 +167,12 @@ fn place<W: Work, P: Fuse<W::Out>>(
         } else {
             cores
         },
-        share: (plan.window / (4 * cores)).max(1),
+        share: if watch.is_some() {
+            // an item behind one that does not come back would wait for it, time limit or not
+            1
+        } else {
+            (plan.window / (4 * cores)).max(1)
+        },
         backlog: (plan.window / 4).max(1),
         // an idle thread of the blocking pool would be held for nothing
         lingers: !plan.blocking,
@@ -164,6 +185,10 @@ fn place<W: Work, P: Fuse<W::Out>>(
         fuse,
         output: Arc::clone(output),
         states,
+        recovers: recovery.is_set(),
+        recovery,
+        watch,
+        input: Arc::downgrade(input),
     });
     if prepares {
         let station = Arc::clone(&station);
@@ -173,6 +198,37 @@ fn place<W: Work, P: Fuse<W::Out>>(
 }
 
 impl<W: Work, P: Fuse<W::Out>> Station<W, P> {
+    /// Tells that an item has failed for good.
+    pub(super) fn tell(
+        &self,
+        failure: Failure,
+        origin: Origin,
+        attempts: u32,
+        copy: Option<W::In>,
+    ) -> Told<W::Item> {
+        let Failure {
+            kind,
+            error,
+            in_fused_step,
+        } = failure;
+        let name = if in_fused_step {
+            &self.plan.fused_name
+        } else {
+            &self.plan.name
+        };
+        let error = StageError::new(Arc::clone(name), origin, attempts, kind, error);
+        match (copy, &self.recovery.dead_letters) {
+            (Some(copy), Some(letters)) => {
+                let letter = DeadLetter::new(W::unpack(copy), error);
+                self.hub.post(letter, letters)
+            }
+            (copy, _) => {
+                shield::discard(copy);
+                self.hub.tell(error)
+            }
+        }
+    }
+
     /// The stage cannot go on: its state could not be made, or not be closed.
     pub(super) fn fail(&self, error: BoxError) {
         self.hub
@@ -212,6 +268,9 @@ impl<W: Work, P: Fuse<W::Out>> Consumer<W::In> for Station<W, P> {
     fn finish(&self, results: u64) {
         // first the end, so that what comes next does not wait for `close`
         self.output.set_end(results);
+        if let Some(watch) = &self.watch {
+            watch.end();
+        }
         self.close_states();
     }
 

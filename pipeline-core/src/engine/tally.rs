@@ -13,6 +13,9 @@ pub(super) struct Tally {
     pub(super) failed: u64,
     pub(super) filtered: u64,
     pub(super) panics: u64,
+    pub(super) retries: u64,
+    pub(super) timeouts: u64,
+    pub(super) overruns: u64,
     pub(super) undelivered: u64,
     /// Source items behind `failed` and `filtered`: they differ where items were joined.
     pub(super) failed_origins: u64,
@@ -49,6 +52,9 @@ impl Totals {
             failed,
             filtered,
             panics,
+            retries,
+            timeouts,
+            overruns,
             undelivered,
             failed_origins,
             filtered_origins,
@@ -58,6 +64,9 @@ impl Totals {
         self.sums.failed += failed;
         self.sums.filtered += filtered;
         self.sums.panics += panics;
+        self.sums.retries += retries;
+        self.sums.timeouts += timeouts;
+        self.sums.overruns += overruns;
         self.sums.undelivered += undelivered;
         self.sums.failed_origins += failed_origins;
         self.sums.filtered_origins += filtered_origins;
@@ -87,6 +96,9 @@ impl Totals {
             failed,
             filtered,
             panics,
+            retries,
+            timeouts,
+            overruns,
             undelivered,
             ..
         } = self.sums;
@@ -97,6 +109,9 @@ impl Totals {
             failed,
             filtered,
             panics,
+            retries,
+            timeouts,
+            overruns,
             errors_not_delivered: undelivered,
             busy: Duration::from_nanos(self.busy_ns),
             blocked: self.blocked.total(now),

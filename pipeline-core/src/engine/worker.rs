@@ -1,5 +1,6 @@
 //! The life of a worker: claim a run, work on it, deliver it, give way, again.
 
+mod attempts;
 mod run;
 mod states;
 

@@ -18,6 +18,14 @@ pub enum BuildError {
          leave the window out, or make it {2} or more"
     )]
     WindowTooSmall(Arc<str>, usize, usize),
+    /// A limit of time is zero, so that every item that has to wait would fail.
+    #[error(
+        "`{0}`: {1} must be longer than zero; leave it out, or set it to `Duration::MAX`, for no limit"
+    )]
+    ZeroTime(Arc<str>, &'static str),
+    /// An option was set that says how another one works, without that other one.
+    #[error("`{0}`: {1} does nothing without {2}: set that too, or leave both out")]
+    Without(Arc<str>, &'static str, &'static str),
     /// [`buffer`](crate::Pipeline::buffer) was called behind a stage instead of behind a source.
     #[error(
         "`buffer` is for sources; `{0}` is a stage, and what it holds is bounded by its `window`"

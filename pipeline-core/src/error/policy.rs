@@ -16,14 +16,14 @@ pub enum OnError {
     StopAfter(u64),
 }
 
-/// What a full error channel does.
+/// What a full channel for errors, or for dead letters, does.
 ///
 /// A dropped receiver is neither: it never makes anybody wait, and what it does not get is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// The error is counted in the report and dropped, so that good items never wait for a slow
-    /// reader of errors. The default.
+    /// The error, with the item if it is a dead letter, is counted in the report and dropped, so that
+    /// good items never wait for a slow reader of errors. The default.
     #[default]
     Count,
     /// The stage waits for room, and with it, by backpressure, the pipeline. No error is lost while

@@ -8,8 +8,9 @@ use super::{BoxError, Origin};
 ///
 /// It is what an error channel ([`Job::errors`](crate::Job::errors)) receives, and what
 /// [`Cause::Item`](super::Cause::Item) holds. [`source`](std::error::Error::source) is the user's
-/// error; after a panic it is a [`Panicked`](super::Panicked). The item itself is not inside: it
-/// was given to the stage, and need be neither `Clone` nor `Debug`.
+/// error; after a panic it is a [`Panicked`](super::Panicked), after a timeout a
+/// [`TimedOut`](super::TimedOut). The item itself is not inside: it was given to the stage, and need
+/// be neither `Clone` nor `Debug`. [`dead_letters`](crate::Pipeline::dead_letters) hands it back.
 ///
 /// ```
 /// use pipeline_core::{error::ErrorKind, prelude::*};
@@ -70,7 +71,8 @@ impl StageError {
         &self.origin
     }
 
-    /// How often the body ran for this item, from 1.
+    /// How often the body ran for this item, from 1: more than once with
+    /// [`retry`](crate::Pipeline::retry).
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.attempts
@@ -105,7 +107,7 @@ pub enum ErrorKind {
     /// The body returned an `Err`.
     #[error("failed on")]
     Failed,
-    /// The body took longer than it was allowed to.
+    /// It took longer than it was allowed to: its last attempt, or all of them with their pauses.
     #[error("ran out of time on")]
     TimedOut,
     /// The body panicked: when called, when polled, or when its future was dropped.

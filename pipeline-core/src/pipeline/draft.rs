@@ -1,11 +1,11 @@
 //! The options of a stage while they are being set, and what becomes of them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     config::{Order, StageConfig},
-    engine::StationPlan,
-    plan::{Step, StepKind},
+    engine::{Recovery, StationPlan},
+    plan::{Mistake, Step, StepKind},
 };
 
 /// The default window, and the default buffer of a source, in items. Half of it costs twice as much
@@ -56,8 +56,13 @@ impl StageDraft {
         self.name.is_some() || self.set != StageConfig::default()
     }
 
-    /// The step as it will run, after `before`.
-    pub(super) fn resolve(self, before: &[Step], fused: Vec<&'static str>) -> (Step, StationPlan) {
+    /// The step as it will run, after `before`. Completes `recovery` by what the stage brings.
+    pub(super) fn resolve<T>(
+        self,
+        recovery: &mut Recovery<T>,
+        before: &[Step],
+        fused: Vec<&'static str>,
+    ) -> (Step, StationPlan) {
         let StageDraft {
             own,
             set,
@@ -72,6 +77,16 @@ impl StageDraft {
             .window
             .or(own.window)
             .unwrap_or_else(|| parallelism.saturating_mul(4).max(WINDOW));
+        let limited =
+            |set: Option<Duration>, own| set.or(own).filter(|limit| *limit != Duration::MAX);
+        recovery.timeout = limited(set.timeout, own.timeout);
+        recovery.attempt_timeout = limited(set.attempt_timeout, own.attempt_timeout);
+        let retries = recovery.retry.is_some_and(|retry| retry.retries() > 0);
+        if !retries && recovery.dead_letters.is_none() {
+            // nobody would use it
+            recovery.copy = None;
+        }
+        let retry_if_alone = recovery.transient.is_some() && recovery.retry.is_none();
         let place = before.len();
         let name: Arc<str> = match (name, own.name, kind) {
             (Some(name), ..) => name.into(),
@@ -94,7 +109,11 @@ impl StageDraft {
                 window,
                 blocking,
                 fused,
-                misplaced_buffer: false,
+                timeout: recovery.timeout,
+                attempt_timeout: recovery.attempt_timeout,
+                retry: recovery.retry,
+                dead_letters: recovery.dead_letters.is_some(),
+                mistake: retry_if_alone.then_some(Mistake::RetryIfAlone),
             },
         };
         let (name, fused_name, ordered) = (

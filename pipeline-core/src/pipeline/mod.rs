@@ -153,7 +153,7 @@ where
     }
 }
 
-impl<T: Send + 'static, L, F> From<Pipeline<T, Mapped<L, F>>> for Pipeline<T>
+impl<T: Send + 'static, L: Tail, F> From<Pipeline<T, Mapped<L, F>>> for Pipeline<T>
 where
     Mapped<L, F>: Tail<Item = T>,
 {

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 
 use super::{assembly::Assembly, draft::StageDraft};
 use crate::{
-    engine::{Fuse, Identity, Joint, Maker, Work, launch_station},
+    engine::{Fuse, Identity, Joint, Maker, Recovery, StationParts, Work, launch_station},
     plan::Step,
     stage::{Adapt, Map, Stage, by_cloning},
 };
@@ -48,17 +48,24 @@ impl<T: Send + 'static> Closed<T> {
     fn followed_by<W: Work<In = T>, P: Fuse<W::Out>>(
         self,
         draft: StageDraft,
+        mut recovery: Recovery<W::Item>,
         maker: Maker<W>,
         fuse: P,
         fused: Vec<&'static str>,
     ) -> Closed<P::Out> {
         let (mut steps, upstream) = self.split();
-        let (step, plan) = draft.resolve(&steps, fused);
+        let (step, plan) = draft.resolve(&mut recovery, &steps, fused);
         steps.push(step);
+        let parts = StationParts {
+            plan,
+            maker,
+            recovery,
+            fuse,
+        };
         Closed::new(steps, move |assembly, _| {
             let input = upstream(assembly);
             let hub = Arc::clone(assembly.hub());
-            launch_station(&hub, plan, &input, maker, fuse, &mut assembly.preparations)
+            launch_station(&hub, parts, &input, &mut assembly.preparations)
         })
     }
 }
@@ -67,6 +74,7 @@ impl<T: Send + 'static> Closed<T> {
 pub struct Open<In, Out, S> {
     upstream: Closed<In>,
     draft: StageDraft,
+    recovery: Recovery<In>,
     maker: Maker<Adapt<S, In, Out>>,
 }
 
@@ -79,6 +87,7 @@ impl<In, Out, S> Open<In, Out, S> {
         Open {
             upstream,
             draft,
+            recovery: Recovery::default(),
             maker,
         }
     }
@@ -102,17 +111,19 @@ impl<L, F> Fused<L, F> {
 }
 
 /// A `map`: when closed, fused like the others, or a stage if an option was set.
-pub struct Mapped<L, F> {
+pub struct Mapped<L: Tail, F> {
     inner: L,
     draft: StageDraft,
+    recovery: Recovery<L::Item>,
     function: Map<F>,
 }
 
-impl<L, F> Mapped<L, F> {
+impl<L: Tail, F> Mapped<L, F> {
     pub(super) fn new(inner: L, function: F) -> Self {
         Mapped {
             inner,
             draft: StageDraft::method("map"),
+            recovery: Recovery::default(),
             function: Map::new(function),
         }
     }
@@ -146,6 +157,9 @@ pub trait StageTail: Sealed {
 
     #[doc(hidden)]
     fn draft(&mut self) -> &mut StageDraft;
+
+    #[doc(hidden)]
+    fn recovery(&mut self) -> &mut Recovery<Self::In>;
 }
 
 /// Keeps others from implementing [`Tail`] and [`StageTail`].
@@ -154,7 +168,7 @@ pub trait Sealed {}
 impl<T> Sealed for Closed<T> {}
 impl<In, Out, S> Sealed for Open<In, Out, S> {}
 impl<L, F> Sealed for Fused<L, F> {}
-impl<L, F> Sealed for Mapped<L, F> {}
+impl<L: Tail, F> Sealed for Mapped<L, F> {}
 
 #[diagnostic::do_not_recommend]
 impl<In, Out, S> StageTail for Open<In, Out, S> {
@@ -163,6 +177,10 @@ impl<In, Out, S> StageTail for Open<In, Out, S> {
 
     fn draft(&mut self) -> &mut StageDraft {
         &mut self.draft
+    }
+
+    fn recovery(&mut self) -> &mut Recovery<In> {
+        &mut self.recovery
     }
 }
 
@@ -173,6 +191,10 @@ impl<L: Tail, F> StageTail for Mapped<L, F> {
 
     fn draft(&mut self) -> &mut StageDraft {
         &mut self.draft
+    }
+
+    fn recovery(&mut self) -> &mut Recovery<L::Item> {
+        &mut self.recovery
     }
 }
 
@@ -194,7 +216,7 @@ where
 
     fn close<P: After<Out>>(self, after: P, fused: Vec<&'static str>) -> Closed<P::Out> {
         self.upstream
-            .followed_by(self.draft, self.maker, after, fused)
+            .followed_by(self.draft, self.recovery, self.maker, after, fused)
     }
 }
 
@@ -221,9 +243,10 @@ where
     type Item = T;
 
     fn close<P: After<T>>(self, after: P, mut fused: Vec<&'static str>) -> Closed<P::Out> {
-        if self.draft.is_set() {
+        if self.draft.is_set() || self.recovery.is_set() {
             return close(self.inner).followed_by(
                 self.draft,
+                self.recovery,
                 by_cloning(self.function),
                 after,
                 fused,
@@ -313,6 +336,7 @@ where
         .map_or(("map", fused), |(kind, rest)| (*kind, rest));
     closed.followed_by(
         StageDraft::method(kind),
+        Recovery::default(),
         by_cloning(Map::new(|item: T| item)),
         fuse,
         rest.to_vec(),
@@ -320,12 +344,12 @@ where
 }
 
 macro_rules! debug_by_name {
-    ($($name:ident<$($parameter:ident),*>)*) => {$(
-        impl<$($parameter),*> fmt::Debug for $name<$($parameter),*> {
+    ($($name:ident<$($parameter:ident $(: $bound:path)?),*>)*) => {$(
+        impl<$($parameter $(: $bound)?),*> fmt::Debug for $name<$($parameter),*> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(stringify!($name))
             }
         }
     )*};
 }
-debug_by_name!(Closed<T> Open<In, Out, S> Fused<L, F> Mapped<L, F>);
+debug_by_name!(Closed<T> Open<In, Out, S> Fused<L, F> Mapped<L: Tail, F>);

@@ -7,7 +7,9 @@ use std::time::Duration;
 #[expect(dead_code, reason = "its lock and atomics are replaced")]
 mod real;
 
-pub(crate) use real::{Clock, Runtime, block_on, give_way, has_budget, has_timers};
+pub(crate) use real::{
+    Clock, Moment, Runtime, Timer, block_on, give_way, has_budget, has_timers, seed,
+};
 
 pub(crate) mod atomic {
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

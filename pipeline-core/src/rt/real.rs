@@ -1,14 +1,18 @@
 //! The primitives as tokio and the standard library have them.
 
 use std::{
-    pin::pin,
+    hash::{BuildHasher, Hasher, RandomState},
+    pin::{Pin, pin},
     sync::{Arc, MutexGuard, PoisonError},
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
     time::{Duration, Instant},
 };
 
-use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    time::Sleep,
+};
 
 pub(crate) mod atomic {
     #[cfg_attr(loom, expect(unused_imports, reason = "replaced"))]
@@ -109,6 +113,61 @@ pub(crate) fn has_budget() -> bool {
 /// Waits for the time to pass by tokio's clock. Panics when polled on a runtime without timers.
 pub(crate) async fn sleep(time: Duration) {
     tokio::time::sleep(time).await;
+}
+
+/// A point in time by tokio's clock, which is the one that limits of time are counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(tokio::time::Instant);
+
+impl Moment {
+    #[inline]
+    pub(crate) fn now() -> Self {
+        Moment(tokio::time::Instant::now())
+    }
+
+    /// None if it is too far away to be told, which is to say never.
+    pub(crate) fn after(self, time: Duration) -> Option<Self> {
+        self.0.checked_add(time).map(Moment)
+    }
+}
+
+/// One timer for one deadline after another.
+///
+/// To register a deadline takes a lock that all threads share, so it is not done for each one: a
+/// timer that is armed for an earlier one is left alone, and armed anew when it fires too early.
+/// Of 1,000 items that are done in time it is armed for a few.
+#[derive(Debug, Default)]
+pub(crate) struct Timer(Option<Pin<Box<Sleep>>>);
+
+impl Timer {
+    /// Ready once `deadline` is over. Only for the task that has polled it before, and on a runtime
+    /// with timers.
+    pub(crate) fn poll_until(&mut self, deadline: Moment, context: &mut Context<'_>) -> Poll<()> {
+        let Some(timer) = &mut self.0 else {
+            let timer = Box::pin(tokio::time::sleep_until(deadline.0));
+            return self.0.insert(timer).as_mut().poll(context);
+        };
+        if timer.is_elapsed() {
+            if Moment::now() >= deadline {
+                return Poll::Ready(());
+            }
+        } else if timer.deadline() <= deadline.0 {
+            return Poll::Pending;
+        }
+        timer.as_mut().reset(deadline.0);
+        timer.as_mut().poll(context)
+    }
+
+    /// Whether `deadline`, which has been waited for, is over.
+    pub(crate) fn has_passed(&self, deadline: Moment) -> bool {
+        let fired = self.0.as_ref().is_some_and(|timer| timer.is_elapsed());
+        fired && Moment::now() > deadline
+    }
+}
+
+/// Another number each time, for jitter.
+pub(crate) fn seed() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// Stops this thread for a while; for threads that may block.

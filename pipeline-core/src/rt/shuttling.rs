@@ -3,10 +3,12 @@
 
 use std::{
     sync::atomic::{AtomicU64 as Plain, Ordering::Relaxed},
+    task::{Context, Poll},
     time::Duration,
 };
 
 pub(crate) use shuttle::future::block_on;
+use shuttle::rand::{Rng, thread_rng};
 
 pub(crate) mod atomic {
     pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -90,6 +92,46 @@ pub(crate) async fn sleep(_: Duration) {
     for _ in 0..3 {
         shuttle::future::yield_now().await;
     }
+}
+
+/// There is only one: what comes first is decided by lot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment;
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        Moment
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "the real one may be too far away")]
+    pub(crate) fn after(self, _: Duration) -> Option<Self> {
+        Some(self)
+    }
+}
+
+/// Fires after a few polls, by lot, so that it is seen to come before and after anything else.
+#[derive(Debug, Default)]
+pub(crate) struct Timer(Option<u8>);
+
+impl Timer {
+    pub(crate) fn poll_until(&mut self, _: Moment, context: &mut Context<'_>) -> Poll<()> {
+        let polls = self.0.get_or_insert_with(|| thread_rng().gen_range(0..6));
+        if *polls == 0 {
+            self.0 = None;
+            return Poll::Ready(());
+        }
+        *polls -= 1;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    pub(crate) fn has_passed(&self, _: Moment) -> bool {
+        false
+    }
+}
+
+pub(crate) fn seed() -> u64 {
+    0
 }
 
 pub(crate) fn nap(_: Duration) {

@@ -145,7 +145,12 @@ impl<R: Send + 'static> Job<R> {
             ));
         }
         let runtime = rt::Runtime::try_current().ok_or(BuildError::NoRuntime)?;
-        if let Some(option) = shutdown.needs_timer().filter(|_| !rt::has_timers()) {
+        let of_a_stage = steps.iter().find_map(|step| {
+            let option = step.timed_option()?;
+            Some(format!("{option}` of `{}", step.name))
+        });
+        let timed = of_a_stage.or(shutdown.needs_timer().map(String::from));
+        if let Some(option) = timed.filter(|_| !rt::has_timers()) {
             return Err(BuildError::NoTimer(option.into()));
         }
         let hub = Hub::new(runtime, Failures::new(errors, overflow, on_error));

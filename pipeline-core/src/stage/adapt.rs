@@ -18,8 +18,18 @@ impl<S, In, Out> Adapt<S, In, Out> {
 
 impl<In: Send + 'static, Out: Send + 'static, S: Stage<In, Out>> Work for Adapt<S, In, Out> {
     type In = In;
+    type Item = In;
     type Out = Out;
     type Error = S::Error;
+
+    #[inline]
+    fn copy(input: &In, copy: fn(&In) -> In) -> In {
+        copy(input)
+    }
+
+    fn unpack(input: In) -> In {
+        input
+    }
 
     #[inline]
     fn process(&mut self, item: In) -> impl Future<Output = Result<Out, S::Error>> + Send {

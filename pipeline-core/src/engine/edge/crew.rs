@@ -305,6 +305,14 @@ impl<T: Send + 'static> Edge<T> {
         desk.woke |= self.act(action);
     }
 
+    /// Adds up what somebody else than a worker has decided about items of this edge.
+    pub(in crate::engine) fn count(&self, tally: &mut Tally) {
+        let mut state = self.state.lock();
+        if let Some(crew) = state.crew.as_mut() {
+            crew.sum(&self.hub, tally, &Timing::default());
+        }
+    }
+
     /// The worker goes, whatever it was doing; its run must be empty.
     pub(in crate::engine) fn retire(self: &Arc<Self>, desk: &mut Desk<T>) {
         self.unpark(desk);
@@ -555,12 +563,15 @@ impl<T> Crew<T> {
     }
 
     fn add_up(&mut self, hub: &Hub, desk: &mut Desk<T>) {
-        hub.ledger().settle(Fate::Failed, desk.tally.failed_origins);
-        hub.ledger()
-            .settle(Fate::Filtered, desk.tally.filtered_origins);
         self.pace.learn(&desk.timing);
-        self.totals.add(&mut desk.tally, &desk.timing);
+        self.sum(hub, &mut desk.tally, &desk.timing);
         desk.timing = Timing::default();
+    }
+
+    fn sum(&mut self, hub: &Hub, tally: &mut Tally, timing: &Timing) {
+        hub.ledger().settle(Fate::Failed, tally.failed_origins);
+        hub.ledger().settle(Fate::Filtered, tally.filtered_origins);
+        self.totals.add(tally, timing);
     }
 
     /// Returned items go first, even when there is no room: their sequences are inside the window.

@@ -1,7 +1,8 @@
 //! Work on the items of a run.
 //!
 //! The user's future is polled in the worker's own frame: no box, no task, no allocation an item.
-//! Items that are ready at once are worked on in one poll of the worker, in a plain loop.
+//! Items that are ready at once are worked on in one poll of the worker, in a plain loop. What happens
+//! between two attempts at an item is in `attempts`.
 
 use std::{
     future::poll_fn,
@@ -10,20 +11,21 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::sync::mpsc::Sender;
-
-use super::Turn;
+use super::{
+    Turn,
+    attempts::{Attempts, Next, again, watch},
+};
 use crate::{
     engine::{
-        failures::Told,
+        failures::{Failure, Unsent},
         guarded::poll_inside,
         lease::Lease,
         limits::{CLOCK_EVERY, LONG_RUN_NS},
         shield::{self, Payload},
         station::{Fuse, Work},
     },
-    error::{ErrorKind, StageError},
-    rt,
+    error::{ErrorKind, Limit},
+    rt::{self, Moment},
 };
 
 /// One item: the worker's state goes in and comes out again, unless the body panics or is dropped
@@ -43,7 +45,7 @@ pub(super) async fn step<W: Work>(
 }
 
 /// Why the loop over ready items was left.
-enum Break {
+enum Break<T> {
     /// The run is over.
     Done,
     /// The run was stopped.
@@ -52,22 +54,47 @@ enum Break {
     TooLong(u64),
     /// The task's budget is spent: polled now, the user's futures would look as if they waited.
     NoBudget,
-    /// The error channel is full, and the policy is to wait.
-    FullChannel(StageError, Sender<StageError>),
+    /// An item has failed, its channel is full, and the policy is to wait.
+    FullChannel(Unsent<T>),
+    /// The body failed, and may be tried again.
+    Failed(Failure),
     /// The body, or a fused step, panicked.
     Panicked(Payload),
+    /// The body waits, and its time is over.
+    OutOfTime(Limit),
 }
 
 /// Where in the run the worker is.
-struct Progress {
+pub(super) struct Progress {
     length: usize,
     /// Items worked on when the clock is read next.
     next_look: usize,
     begun: u64,
+    /// The same by the clock that limits are counted by, if the stage has any.
+    began: Option<Moment>,
+    /// When the clock was read last.
+    looked: u64,
     /// When the current item had to wait.
-    parked_at: Option<u64>,
+    pub(super) parked_at: Option<u64>,
     /// The panic, if there is one, is a fused step's.
     in_fused_step: bool,
+    pub(super) attempts: Attempts,
+}
+
+impl Progress {
+    /// The clock has been read. Counts a body whose time was over before it came back: where it does
+    /// not wait it cannot be interrupted.
+    fn look<W: Work, P: Fuse<W::Out>>(&mut self, lease: &mut Lease<W, P>, now: u64) {
+        let taken = now.saturating_sub(std::mem::replace(&mut self.looked, now));
+        if let Some(began) = self.began
+            && let Some(limit) = lease.station.recovery.shortest()
+            && u128::from(taken) > limit.as_nanos()
+            // the clock of limits may stand still
+            && began.after(limit).is_some_and(|due| Moment::now() > due)
+        {
+            lease.desk.tally.overruns += 1;
+        }
+    }
 }
 
 pub(super) async fn process<W, P, F>(
@@ -87,12 +114,16 @@ pub(super) async fn process<W, P, F>(
     let begun = if timed { lease.now() } else { 0 };
     turn.waited = false;
     turn.begun = begun;
+    let limited = lease.station.recovery.is_timed();
     let mut progress = Progress {
         length,
         next_look: 1,
         begun,
+        began: limited.then(Moment::now),
+        looked: begun,
         parked_at: None,
         in_fused_step: false,
+        attempts: Attempts::default(),
     };
     loop {
         let left = poll_fn(|context| {
@@ -114,6 +145,51 @@ pub(super) async fn process<W, P, F>(
         {
             shield::panic_error(payload);
         }
+        let in_fused_step = std::mem::take(&mut progress.in_fused_step);
+        let body_was_lost = match left {
+            Break::Panicked(_) => !in_fused_step && state.is_none(),
+            Break::OutOfTime(_) => true,
+            _ => false,
+        };
+        if body_was_lost && !cfg!(planted = "permit") {
+            lease.station.states.lost();
+        }
+        let (mut left, failed) = match left {
+            Break::Panicked(payload) => {
+                let failure = Failure {
+                    kind: ErrorKind::Panicked,
+                    error: shield::panic_error(payload),
+                    in_fused_step,
+                };
+                let retried = !in_fused_step && lease.station.recovery.retries_panics();
+                (Break::Done, Some((failure, retried)))
+            }
+            Break::OutOfTime(limit) => {
+                let failure = Attempts::out_of_time(lease, limit);
+                (Break::Done, Some((failure, limit == Limit::Attempt)))
+            }
+            Break::Failed(failure) => (Break::Done, Some((failure, true))),
+            left => (left, None),
+        };
+        let mut failed = failed.filter(|_| lease.still_decides());
+        if let Some((failure, true)) = failed {
+            let next = again(
+                lease,
+                state,
+                item_in_work.as_mut(),
+                &step,
+                &mut progress,
+                failure,
+            );
+            failed = match next.await {
+                Next::Begun => continue,
+                Next::GivenUp(failure) => Some((failure, false)),
+                Next::Stopped => {
+                    left = Break::Stopped;
+                    None
+                }
+            };
+        }
         if let Some(parked_at) = progress.parked_at.take() {
             // the rest of the run has been given back, so this was its last item
             let now = lease.now();
@@ -128,8 +204,12 @@ pub(super) async fn process<W, P, F>(
             turn.owes_since = None;
             turn.begun = now;
         }
+        if let Some((failure, _)) = failed
+            && let Some(unsent) = lease.failed(failure, progress.attempts.count.max(1))
+        {
+            left = Break::FullChannel(unsent);
+        }
         match left {
-            Break::Done => break,
             Break::Stopped => {
                 lease.cancelled();
                 break;
@@ -142,27 +222,19 @@ pub(super) async fn process<W, P, F>(
                 lease.deliver();
                 rt::give_way().await;
             }
-            Break::FullChannel(error, channel) => {
+            Break::FullChannel(unsent) => {
                 lease.park();
-                wait_for_room(lease, error, &channel).await;
+                let hub = Arc::clone(&lease.station.hub);
+                if !unsent.send_later(&hub).await {
+                    lease.lost_error();
+                }
+                lease.unpark();
                 turn.waited = true;
             }
-            Break::Panicked(payload) => {
-                let in_fused_step = std::mem::take(&mut progress.in_fused_step);
-                if !in_fused_step && state.is_none() && !cfg!(planted = "permit") {
-                    lease.station.states.lost();
-                }
-                let error = shield::panic_error(payload);
-                let told = lease.failed(ErrorKind::Panicked, in_fused_step, error);
-                if let Some(Told::Wait(error, channel)) = told {
-                    lease.park();
-                    wait_for_room(lease, error, &channel).await;
-                    turn.waited = true;
-                }
-                if state.is_none() {
-                    break;
-                }
-            }
+            Break::Done | Break::Failed(_) | Break::Panicked(_) | Break::OutOfTime(_) => {}
+        }
+        if lease.desk.left() == 0 || state.is_none() {
+            break;
         }
     }
     let left = lease.desk.left();
@@ -174,6 +246,7 @@ pub(super) async fn process<W, P, F>(
         lease.desk.timing.ready = length - left;
         lease.desk.timing.ready_ns = now.saturating_sub(begun).max(1);
         turn.ended = now;
+        progress.look(lease, now);
     }
 }
 
@@ -186,12 +259,13 @@ fn advance<W, P, F>(
     step: impl Fn(Box<W>, W::In) -> F,
     progress: &mut Progress,
     context: &mut Context<'_>,
-) -> Poll<Break>
+) -> Poll<Break<W::Item>>
 where
     W: Work,
     P: Fuse<W::Out>,
     F: Future<Output = (Box<W>, Result<W::Out, W::Error>)>,
 {
+    let recovers = lease.station.recovers;
     loop {
         if lease.stopped() {
             return Poll::Ready(Break::Stopped);
@@ -209,7 +283,9 @@ where
                     done + CLOCK_EVERY
                 };
                 lease.desk.beat();
-                let taken = lease.now().saturating_sub(progress.begun);
+                let now = lease.now();
+                progress.look(lease, now);
+                let taken = now.saturating_sub(progress.begun);
                 if taken > LONG_RUN_NS {
                     return Poll::Ready(Break::TooLong(taken / done as u64));
                 }
@@ -217,35 +293,60 @@ where
             if !rt::has_budget() {
                 return Poll::Ready(Break::NoBudget);
             }
-            let (Some(work), Some(item)) = (state.take(), lease.begin()) else {
+            let Some(item) = lease.begin() else {
+                return Poll::Ready(Break::Done);
+            };
+            if recovers {
+                // a run begins when its first item does
+                let begun = progress.began.filter(|_| done == 0);
+                progress.attempts = Attempts::first(begun);
+                lease.keep(&item);
+                watch(lease, &mut progress.attempts);
+            }
+            let Some(work) = state.take() else {
                 return Poll::Ready(Break::Done);
             };
             item_in_work.set(Some(step(work, item)));
         }
         let Poll::Ready((work, result)) = poll_inside(item_in_work.as_mut(), context) else {
-            if progress.parked_at.is_none() {
-                progress.parked_at = Some(lease.now());
-                lease.park();
+            progress.parked_at.get_or_insert_with(|| lease.now());
+            lease.park();
+            if recovers
+                && let Some((due, limit)) = progress.attempts.due(&lease.station.recovery)
+                && lease.timer.poll_until(due, context).is_ready()
+            {
+                return Poll::Ready(Break::OutOfTime(limit));
             }
             return Poll::Pending;
         };
         *state = Some(work);
         item_in_work.set(None);
+        if recovers && !lease.still_decides() {
+            drop(result);
+            return Poll::Ready(Break::Done);
+        }
         match result {
             Ok(result) => {
                 progress.in_fused_step = true;
                 let item = lease.station.fuse.apply(result);
                 progress.in_fused_step = false;
+                if recovers {
+                    progress.attempts.end(lease);
+                    lease.forget();
+                }
                 match item {
                     Some(item) => lease.done(item),
                     None => lease.filtered(),
                 }
             }
             Err(error) => {
-                if let Some(Told::Wait(error, channel)) =
-                    lease.failed(ErrorKind::Failed, false, error.into())
-                {
-                    return Poll::Ready(Break::FullChannel(error, channel));
+                let again = recovers && lease.station.recovery.is_transient(&error);
+                let failure = Failure::new(ErrorKind::Failed, error.into());
+                if again {
+                    return Poll::Ready(Break::Failed(failure));
+                }
+                if let Some(unsent) = lease.failed(failure, progress.attempts.count.max(1)) {
+                    return Poll::Ready(Break::FullChannel(unsent));
                 }
             }
         }
@@ -253,30 +354,4 @@ where
             return Poll::Ready(Break::Done);
         }
     }
-}
-
-/// The error channel is full, and the policy is to wait.
-#[cold]
-async fn wait_for_room<W: Work, P: Fuse<W::Out>>(
-    lease: &mut Lease<W, P>,
-    error: StageError,
-    channel: &Sender<StageError>,
-) {
-    let hub = Arc::clone(&lease.station.hub);
-    let mut room = pin!(channel.reserve());
-    let permit = poll_fn(|context| {
-        if hub.stopped() {
-            Poll::Ready(None)
-        } else {
-            room.as_mut().poll(context).map(Result::ok)
-        }
-    });
-    match permit.await {
-        Some(permit) => permit.send(error),
-        None => {
-            lease.lose(&error);
-            shield::discard(error);
-        }
-    }
-    lease.unpark();
 }

@@ -1,0 +1,205 @@
+//! The attempts at one item: by when it has to be done, and whether and when it is tried again.
+
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll};
+
+use super::{run::Progress, states::acquire};
+use crate::{
+    config::Pauses,
+    engine::{
+        failures::Failure,
+        lease::Lease,
+        recovery::Recovery,
+        shield,
+        station::{Fuse, Work},
+    },
+    error::{ErrorKind, Limit, TimedOut},
+    rt::{self, Moment},
+};
+
+/// Of the item in work.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    /// How often the body was called.
+    pub(super) count: u32,
+    /// When the current one began, if that is known.
+    begun: Option<Moment>,
+    /// By when the item has to be done, known from its first wait on.
+    stay: Option<Moment>,
+    /// By when the attempt has to be done, known from its first wait on.
+    due: Option<Option<(Moment, Limit)>>,
+    /// What is left of the pauses, from the first failure on.
+    pauses: Option<Pauses>,
+}
+
+impl Attempts {
+    /// The first attempt at an item.
+    #[inline]
+    pub(super) fn first(begun: Option<Moment>) -> Self {
+        Attempts {
+            count: 1,
+            begun,
+            ..Attempts::default()
+        }
+    }
+
+    fn next(&mut self) {
+        self.count += 1;
+        self.begun = Some(Moment::now());
+        self.due = None;
+    }
+
+    /// By when the current attempt has to be done. The clock is not read before that matters: most
+    /// items never wait.
+    pub(super) fn due<T>(&mut self, recovery: &Recovery<T>) -> Option<(Moment, Limit)> {
+        if let Some(due) = self.due {
+            return due;
+        }
+        let begun = self.begun.unwrap_or_else(Moment::now);
+        if self.count <= 1 {
+            self.stay = recovery.stay_from(begun);
+        }
+        let attempt = recovery.attempt_from(begun).map(|at| (at, Limit::Attempt));
+        let stay = self.stay.map(|at| (at, Limit::Stay));
+        let due = match (stay, attempt) {
+            (Some(stay), Some(attempt)) if attempt.0 < stay.0 => Some(attempt),
+            (stay, attempt) => stay.or(attempt),
+        };
+        self.due = Some(due);
+        due
+    }
+
+    /// The same for an attempt that cannot be interrupted, which is now or never: only a limit after
+    /// which the item has failed for good counts.
+    pub(super) fn final_due<T>(&mut self, recovery: &Recovery<T>) -> Option<(Moment, Limit)> {
+        let due = self.due(recovery);
+        let retries = recovery.retry.map_or(0, |retry| retry.retries());
+        match due {
+            Some((_, Limit::Attempt)) if self.count <= retries => {
+                self.stay.map(|at| (at, Limit::Stay))
+            }
+            due => due,
+        }
+    }
+
+    /// The item has a result. It may have come late, if the body was ready when it was looked at next.
+    pub(super) fn end<W: Work, P: Fuse<W::Out>>(&self, lease: &mut Lease<W, P>) {
+        if let Some(Some((due, _))) = self.due
+            && lease.timer.has_passed(due)
+        {
+            lease.desk.tally.overruns += 1;
+        }
+    }
+
+    /// The attempt was not done in time.
+    pub(super) fn out_of_time<W: Work, P: Fuse<W::Out>>(
+        lease: &mut Lease<W, P>,
+        limit: Limit,
+    ) -> Failure {
+        let time = lease.station.recovery.time_of(limit);
+        let error = TimedOut::new(limit, time, lease.last.take());
+        Failure::new(ErrorKind::TimedOut, error.into())
+    }
+}
+
+/// What comes after an attempt that has failed, and deserves another one.
+pub(super) enum Next {
+    /// That one: the item is in work again.
+    Begun,
+    /// Nothing: the item has failed for good.
+    GivenUp(Failure),
+    /// The run was stopped.
+    Stopped,
+}
+
+/// Begins another attempt, after a pause, if there is one left.
+///
+/// The permit is held meanwhile, which slows a stage down when what it depends on is in trouble. The
+/// rest of the run goes to others.
+pub(super) async fn again<W, P, F>(
+    lease: &mut Lease<W, P>,
+    state: &mut Option<Box<W>>,
+    mut item_in_work: Pin<&mut Option<F>>,
+    step: impl Fn(Box<W>, W::In) -> F,
+    progress: &mut Progress,
+    failure: Failure,
+) -> Next
+where
+    W: Work,
+    P: Fuse<W::Out>,
+{
+    let station = Arc::clone(&lease.station);
+    let (recovery, attempts) = (&station.recovery, &mut progress.attempts);
+    let (Some(retry), Some(copy)) = (recovery.retry, recovery.copy) else {
+        return Next::GivenUp(failure);
+    };
+    let seed = lease.seed();
+    let pauses = attempts.pauses.get_or_insert_with(|| retry.pauses(seed));
+    let Some(pause) = pauses.next().filter(|_| lease.copy.is_some()) else {
+        return Next::GivenUp(failure);
+    };
+    // from here on the item counts as one that had to wait
+    progress.parked_at.get_or_insert_with(|| lease.now());
+    lease.park();
+    attempts.due(recovery);
+    shield::discard(lease.last.replace(failure.error));
+    if pause.is_zero() {
+        // a body that fails at once must not keep its thread from everybody else
+        rt::give_way().await;
+    } else {
+        let until = Moment::now().after(pause);
+        let wait = poll_fn(|context| {
+            if station.hub.stopped() {
+                return Poll::Ready(Some(Next::Stopped));
+            }
+            let over = attempts
+                .stay
+                .filter(|stay| until.is_none_or(|until| *stay < until));
+            let Some(first) = over.or(until) else {
+                return Poll::Pending;
+            };
+            lease
+                .timer
+                .poll_until(first, context)
+                .map(|()| over.map(|_| Next::GivenUp(Attempts::out_of_time(lease, Limit::Stay))))
+        });
+        if let Some(next) = wait.await {
+            return next;
+        }
+    }
+    if state.is_none() {
+        *state = acquire(lease).await;
+    }
+    let Some(work) = state.take() else {
+        return Next::Stopped;
+    };
+    let is_last = attempts.count >= retry.retries() && recovery.dead_letters.is_none();
+    let item = match &lease.copy {
+        Some(kept) if !is_last => match shield::call(|| W::copy(kept, copy)) {
+            Ok(item) => Some(item),
+            Err(payload) => {
+                *state = Some(work);
+                let error = shield::panic_error(payload);
+                return Next::GivenUp(Failure::new(ErrorKind::Panicked, error));
+            }
+        },
+        _ => lease.copy.take(),
+    };
+    let Some(item) = item else {
+        return Next::Stopped;
+    };
+    attempts.next();
+    lease.desk.tally.retries += 1;
+    watch(lease, attempts);
+    item_in_work.set(Some(step(work, item)));
+    Next::Begun
+}
+
+/// Where a body cannot be interrupted, somebody else looks after its limit of time.
+pub(super) fn watch<W: Work, P: Fuse<W::Out>>(lease: &mut Lease<W, P>, attempts: &mut Attempts) {
+    let station = Arc::clone(&lease.station);
+    if station.watch.is_some()
+        && let Some(due) = attempts.final_due(&station.recovery)
+    {
+        lease.watch(due, attempts.count);
+    }
+}

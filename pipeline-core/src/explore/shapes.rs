@@ -4,10 +4,12 @@
 //! | --- | --- |
 //! | `flow` | order, windows, backpressure, every kind of source, stage and end |
 //! | `failures` | errors, panics, full error channels, policies |
+//! | `recovery` | limits of time, retries, dead letters |
 //! | `shutdown` | cancel, drain and drop at any event |
 
 mod failures;
 mod flow;
+mod recovery;
 mod shutdown;
 
 /// Two tests of a shape, one for each scheduler, in a module with its name.

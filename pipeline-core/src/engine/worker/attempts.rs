@@ -1,6 +1,6 @@
 //! The attempts at one item: by when it has to be done, and whether and when it is tried again.
 
-use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll};
+use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use super::{run::Progress, states::acquire};
 use crate::{
@@ -42,7 +42,7 @@ impl Attempts {
         }
     }
 
-    fn next(&mut self) {
+    pub(super) fn next(&mut self) {
         self.count += 1;
         self.begun = Some(Moment::now());
         self.due = None;
@@ -103,24 +103,23 @@ impl Attempts {
 
 /// What comes after an attempt that has failed, and deserves another one.
 pub(super) enum Next {
-    /// That one: the item is in work again.
-    Begun,
+    /// That one: its input lies ready.
+    Attempt,
     /// Nothing: the item has failed for good.
     GivenUp(Failure),
     /// The run was stopped.
     Stopped,
 }
 
-/// Begins another attempt, after a pause, if there is one left.
+/// Prepares another attempt, after a pause, if there is one left. It is not begun here, because the run
+/// may have been stopped meanwhile, and then the state has not been at work and is to be closed.
 ///
 /// The permit is held meanwhile, which slows a stage down when what it depends on is in trouble. The
 /// rest of the run goes to others.
-pub(super) async fn again<W, P, F>(
+pub(super) async fn again<W, P>(
     lease: &mut Lease<W, P>,
     state: &mut Option<Box<W>>,
-    mut item_in_work: Pin<&mut Option<F>>,
-    step: impl Fn(Box<W>, W::In) -> F,
-    progress: &mut Progress,
+    progress: &mut Progress<W::In>,
     failure: Failure,
 ) -> Next
 where
@@ -169,29 +168,21 @@ where
     if state.is_none() {
         *state = acquire(lease).await;
     }
-    let Some(work) = state.take() else {
+    if state.is_none() {
         return Next::Stopped;
-    };
-    let is_last = attempts.count >= retry.retries() && recovery.dead_letters.is_none();
-    let item = match &lease.copy {
+    }
+    let is_last = progress.attempts.count >= retry.retries() && recovery.dead_letters.is_none();
+    progress.again = match &lease.copy {
         Some(kept) if !is_last => match shield::call(|| W::copy(kept, copy)) {
             Ok(item) => Some(item),
             Err(payload) => {
-                *state = Some(work);
                 let error = shield::panic_error(payload);
                 return Next::GivenUp(Failure::new(ErrorKind::Panicked, error));
             }
         },
         _ => lease.copy.take(),
     };
-    let Some(item) = item else {
-        return Next::Stopped;
-    };
-    attempts.next();
-    lease.desk.tally.retries += 1;
-    watch(lease, attempts);
-    item_in_work.set(Some(step(work, item)));
-    Next::Begun
+    Next::Attempt
 }
 
 /// Where a body cannot be interrupted, somebody else looks after its limit of time.

@@ -65,7 +65,7 @@ enum Break<T> {
 }
 
 /// Where in the run the worker is.
-pub(super) struct Progress {
+pub(super) struct Progress<T> {
     length: usize,
     /// Items worked on when the clock is read next.
     next_look: usize,
@@ -79,9 +79,11 @@ pub(super) struct Progress {
     /// The panic, if there is one, is a fused step's.
     in_fused_step: bool,
     pub(super) attempts: Attempts,
+    /// The input of the attempt that is next.
+    pub(super) again: Option<T>,
 }
 
-impl Progress {
+impl<T> Progress<T> {
     /// The clock has been read. Counts a body whose time was over before it came back: where it does
     /// not wait it cannot be interrupted.
     fn look<W: Work, P: Fuse<W::Out>>(&mut self, lease: &mut Lease<W, P>, now: u64) {
@@ -124,6 +126,7 @@ pub(super) async fn process<W, P, F>(
         parked_at: None,
         in_fused_step: false,
         attempts: Attempts::default(),
+        again: None,
     };
     loop {
         let left = poll_fn(|context| {
@@ -173,16 +176,8 @@ pub(super) async fn process<W, P, F>(
         };
         let mut failed = failed.filter(|_| lease.still_decides());
         if let Some((failure, true)) = failed {
-            let next = again(
-                lease,
-                state,
-                item_in_work.as_mut(),
-                &step,
-                &mut progress,
-                failure,
-            );
-            failed = match next.await {
-                Next::Begun => continue,
+            failed = match again(lease, state, &mut progress, failure).await {
+                Next::Attempt => continue,
                 Next::GivenUp(failure) => Some((failure, false)),
                 Next::Stopped => {
                     left = Break::Stopped;
@@ -211,6 +206,7 @@ pub(super) async fn process<W, P, F>(
         }
         match left {
             Break::Stopped => {
+                shield::discard(progress.again.take());
                 lease.cancelled();
                 break;
             }
@@ -257,7 +253,7 @@ fn advance<W, P, F>(
     state: &mut Option<Box<W>>,
     mut item_in_work: Pin<&mut Option<F>>,
     step: impl Fn(Box<W>, W::In) -> F,
-    progress: &mut Progress,
+    progress: &mut Progress<W::In>,
     context: &mut Context<'_>,
 ) -> Poll<Break<W::Item>>
 where
@@ -270,7 +266,21 @@ where
         if lease.stopped() {
             return Poll::Ready(Break::Stopped);
         }
-        if !lease.has_begun() {
+        if recovers && let Some(item) = progress.again.take() {
+            let Some(work) = state.take() else {
+                return Poll::Ready(Break::Done);
+            };
+            if cfg!(planted = "retry") && progress.attempts.count == 2 {
+                // the item is forgotten
+                *state = Some(work);
+                lease.filtered();
+                continue;
+            }
+            progress.attempts.next();
+            lease.desk.tally.retries += 1;
+            watch(lease, &mut progress.attempts);
+            item_in_work.set(Some(step(work, item)));
+        } else if !lease.has_begun() {
             let left = lease.desk.left();
             if left == 0 {
                 return Poll::Ready(Break::Done);

@@ -134,7 +134,7 @@ mod play {
             for index in 0..6 {
                 if index == 3 {
                     // the sentry is about to go home
-                    dawdle(100).await;
+                    dawdle(500).await;
                 }
                 let permit = sender.reserve().await.expect("nobody ends the run");
                 permit.send(waves.accepted(index));

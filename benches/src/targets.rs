@@ -11,6 +11,7 @@ mod line;
 mod noop;
 mod one_stage;
 mod pending;
+mod recovery;
 mod sleeps;
 mod slow_items;
 mod steps;
@@ -72,6 +73,10 @@ const GROUPS: &[Group] = &[
     Group {
         name: "pending",
         measure: pending::measure,
+    },
+    Group {
+        name: "recovery",
+        measure: recovery::measure,
     },
     Group {
         name: "sleeps",

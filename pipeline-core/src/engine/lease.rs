@@ -96,16 +96,11 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
     }
 
     /// Copies the item in work, if that will be needed. Code of the user's.
+    #[inline]
     pub(super) fn keep(&mut self, item: &W::In) {
         if let Some(copy) = self.station.recovery.copy {
             self.copy = Some(W::copy(item, copy));
         }
-    }
-
-    /// The item in work is over and done with. Code of the user's.
-    pub(super) fn forget(&mut self) {
-        self.copy = None;
-        self.last = None;
     }
 
     /// The body that is about to begin cannot be interrupted, but decided about.
@@ -122,6 +117,11 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
             };
             self.watched = Some(self.station.watch_over(watch, entry));
         }
+    }
+
+    #[inline]
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched.is_some()
     }
 
     /// False if it has been decided meanwhile that the item in work has failed.

@@ -17,8 +17,10 @@ use crate::{
 };
 
 /// Of the item in work.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Attempts {
+    /// Something below was set for the item.
+    used: bool,
     /// How often the body was called.
     pub(super) count: u32,
     /// When the current one began, if that is known.
@@ -31,17 +33,31 @@ pub(super) struct Attempts {
     pauses: Option<Pauses>,
 }
 
+impl Default for Attempts {
+    fn default() -> Self {
+        Attempts {
+            used: false,
+            count: 1,
+            begun: None,
+            stay: None,
+            due: None,
+            pauses: None,
+        }
+    }
+}
+
 impl Attempts {
     /// The first attempt at an item.
     #[inline]
-    pub(super) fn first(begun: Option<Moment>) -> Self {
-        Attempts {
-            count: 1,
-            begun,
-            ..Attempts::default()
+    pub(super) fn start(&mut self, begun: Option<Moment>) {
+        // most items leave nothing behind
+        if self.used {
+            *self = Attempts::default();
         }
+        self.begun = begun;
     }
 
+    /// Another one.
     pub(super) fn next(&mut self) {
         self.count += 1;
         self.begun = Some(Moment::now());
@@ -54,6 +70,7 @@ impl Attempts {
         if let Some(due) = self.due {
             return due;
         }
+        self.used = true;
         let begun = self.begun.unwrap_or_else(Moment::now);
         if self.count <= 1 {
             self.stay = recovery.stay_from(begun);
@@ -81,13 +98,26 @@ impl Attempts {
         }
     }
 
-    /// The item has a result. It may have come late, if the body was ready when it was looked at next.
+    /// The item has a result. Drops what was kept for another attempt: code of the user's.
+    #[inline]
     pub(super) fn end<W: Work, P: Fuse<W::Out>>(&self, lease: &mut Lease<W, P>) {
+        if lease.copy.is_some() {
+            lease.copy = None;
+        }
+        if self.used {
+            self.end_of_a_wait(lease);
+        }
+    }
+
+    /// The result may have come late, if the body was ready when it was looked at next.
+    #[cold]
+    fn end_of_a_wait<W: Work, P: Fuse<W::Out>>(&self, lease: &mut Lease<W, P>) {
         if let Some(Some((due, _))) = self.due
             && lease.timer.has_passed(due)
         {
             lease.desk.tally.overruns += 1;
         }
+        lease.last = None;
     }
 
     /// The attempt was not done in time.
@@ -128,6 +158,7 @@ where
 {
     let station = Arc::clone(&lease.station);
     let (recovery, attempts) = (&station.recovery, &mut progress.attempts);
+    attempts.used = true;
     let (Some(retry), Some(copy)) = (recovery.retry, recovery.copy) else {
         return Next::GivenUp(failure);
     };
@@ -186,10 +217,10 @@ where
 }
 
 /// Where a body cannot be interrupted, somebody else looks after its limit of time.
+#[inline]
 pub(super) fn watch<W: Work, P: Fuse<W::Out>>(lease: &mut Lease<W, P>, attempts: &mut Attempts) {
-    let station = Arc::clone(&lease.station);
-    if station.watch.is_some()
-        && let Some(due) = attempts.final_due(&station.recovery)
+    if lease.station.watch.is_some()
+        && let Some(due) = attempts.final_due(&lease.station.recovery)
     {
         lease.watch(due, attempts.count);
     }

@@ -266,21 +266,7 @@ where
         if lease.stopped() {
             return Poll::Ready(Break::Stopped);
         }
-        if recovers && let Some(item) = progress.again.take() {
-            let Some(work) = state.take() else {
-                return Poll::Ready(Break::Done);
-            };
-            if cfg!(planted = "retry") && progress.attempts.count == 2 {
-                // the item is forgotten
-                *state = Some(work);
-                lease.filtered();
-                continue;
-            }
-            progress.attempts.next();
-            lease.desk.tally.retries += 1;
-            watch(lease, &mut progress.attempts);
-            item_in_work.set(Some(step(work, item)));
-        } else if !lease.has_begun() {
+        if !lease.has_begun() {
             let left = lease.desk.left();
             if left == 0 {
                 return Poll::Ready(Break::Done);
@@ -307,16 +293,15 @@ where
                 return Poll::Ready(Break::Done);
             };
             if recovers {
-                // a run begins when its first item does
-                let begun = progress.began.filter(|_| done == 0);
-                progress.attempts = Attempts::first(begun);
-                lease.keep(&item);
-                watch(lease, &mut progress.attempts);
+                prepare(lease, progress, &item, done);
             }
             let Some(work) = state.take() else {
                 return Poll::Ready(Break::Done);
             };
             item_in_work.set(Some(step(work, item)));
+        } else if recovers && progress.again.is_some() {
+            begin_again(lease, state, item_in_work.as_mut(), &step, progress);
+            continue;
         }
         let Poll::Ready((work, result)) = poll_inside(item_in_work.as_mut(), context) else {
             progress.parked_at.get_or_insert_with(|| lease.now());
@@ -331,7 +316,7 @@ where
         };
         *state = Some(work);
         item_in_work.set(None);
-        if recovers && !lease.still_decides() {
+        if recovers && lease.is_watched() && !lease.still_decides() {
             drop(result);
             return Poll::Ready(Break::Done);
         }
@@ -342,7 +327,6 @@ where
                 progress.in_fused_step = false;
                 if recovers {
                     progress.attempts.end(lease);
-                    lease.forget();
                 }
                 match item {
                     Some(item) => lease.done(item),
@@ -364,4 +348,47 @@ where
             return Poll::Ready(Break::Done);
         }
     }
+}
+
+/// What a stage with limits of time, retries or dead letters does before it begins an item. Kept out of
+/// the loop for the sake of all other stages.
+#[inline(never)]
+fn prepare<W: Work, P: Fuse<W::Out>>(
+    lease: &mut Lease<W, P>,
+    progress: &mut Progress<W::In>,
+    item: &W::In,
+    done: usize,
+) {
+    // a run begins when its first item does
+    let begun = progress.began.filter(|_| done == 0);
+    progress.attempts.start(begun);
+    lease.keep(item);
+    watch(lease, &mut progress.attempts);
+}
+
+/// Begins the attempt that has been prepared.
+#[cold]
+fn begin_again<W, P, F>(
+    lease: &mut Lease<W, P>,
+    state: &mut Option<Box<W>>,
+    mut item_in_work: Pin<&mut Option<F>>,
+    step: impl Fn(Box<W>, W::In) -> F,
+    progress: &mut Progress<W::In>,
+) where
+    W: Work,
+    P: Fuse<W::Out>,
+{
+    let (Some(item), Some(work)) = (progress.again.take(), state.take()) else {
+        return;
+    };
+    if cfg!(planted = "retry") && progress.attempts.count == 2 {
+        // the item is forgotten
+        *state = Some(work);
+        lease.filtered();
+        return;
+    }
+    progress.attempts.next();
+    lease.desk.tally.retries += 1;
+    watch(lease, &mut progress.attempts);
+    item_in_work.set(Some(step(work, item)));
 }

@@ -299,8 +299,10 @@ where
                 return Poll::Ready(Break::Done);
             };
             item_in_work.set(Some(step(work, item)));
-        } else if recovers && progress.again.is_some() {
-            begin_again(lease, state, item_in_work.as_mut(), &step, progress);
+        } else if recovers
+            && progress.again.is_some()
+            && !begin_again(lease, state, item_in_work.as_mut(), &step, progress)
+        {
             continue;
         }
         let Poll::Ready((work, result)) = poll_inside(item_in_work.as_mut(), context) else {
@@ -366,7 +368,7 @@ fn prepare<W: Work, P: Fuse<W::Out>>(
     watch(lease, &mut progress.attempts);
 }
 
-/// Begins the attempt that has been prepared.
+/// Begins the attempt that has been prepared. False if there is none after all.
 #[cold]
 fn begin_again<W, P, F>(
     lease: &mut Lease<W, P>,
@@ -374,21 +376,23 @@ fn begin_again<W, P, F>(
     mut item_in_work: Pin<&mut Option<F>>,
     step: impl Fn(Box<W>, W::In) -> F,
     progress: &mut Progress<W::In>,
-) where
+) -> bool
+where
     W: Work,
     P: Fuse<W::Out>,
 {
     let (Some(item), Some(work)) = (progress.again.take(), state.take()) else {
-        return;
+        return false;
     };
     if cfg!(planted = "retry") && progress.attempts.count == 2 {
         // the item is forgotten
         *state = Some(work);
         lease.filtered();
-        return;
+        return false;
     }
     progress.attempts.next();
     lease.desk.tally.retries += 1;
     watch(lease, &mut progress.attempts);
     item_in_work.set(Some(step(work, item)));
+    true
 }

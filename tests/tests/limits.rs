@@ -150,6 +150,30 @@ fn blocking_bodies_count_against_the_limit() {
         });
 }
 
+/// As many blocking bodies as are allowed can meet, also where the runtime itself has one thread.
+#[test]
+fn parallelism_is_how_many_blocking_bodies_can_meet() {
+    scenario("blocking bodies meet")
+        .on(ALL)
+        .in_both_orders()
+        .run(async |world| {
+            let flow = world.flow();
+            let gauge = flow.gauge(8);
+            let threads = gauge.clone();
+            let job = Pipeline::from_iter(flow.items(0..8))
+                .blocking(move |item| {
+                    let _inside = threads.enter(item.index);
+                    threads.wait_for(8);
+                    item
+                })
+                .parallelism(8)
+                .in_order(world.order())
+                .for_each(flow.receive());
+            flow.run(job).await.unwrap();
+            flow.expect(0..8);
+        });
+}
+
 /// Scenario 23: a blocking body cannot be cancelled, so the run ends when those on threads have come back.
 #[test]
 fn a_cancelled_run_waits_for_its_blocking_bodies() {

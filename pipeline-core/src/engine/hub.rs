@@ -323,10 +323,10 @@ impl Hub {
     }
 
     /// Whether the sentry is to be called for items that wait behind running workers. Where there is
-    /// one thread, there is nobody it could start.
+    /// one thread for all, there is nobody it could start.
     #[inline]
-    pub(super) fn needs_sentry(&self) -> bool {
-        !self.sentry.load(SeqCst) && self.runtime.is_multi_thread()
+    pub(super) fn needs_sentry(&self, own_threads: bool) -> bool {
+        !self.sentry.load(SeqCst) && (own_threads || self.runtime.is_multi_thread())
     }
 
     /// Asks the sentry to look at workers that do not come back; not under a lock.

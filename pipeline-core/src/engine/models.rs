@@ -120,6 +120,7 @@ impl Line {
             share: 1,
             backlog: 1,
             lingers,
+            own_threads: false,
         };
         input.read_by(plan, stage.clone());
         Line {

@@ -176,6 +176,7 @@ fn place<W: Work, P: Fuse<W::Out>>(
         backlog: (plan.window / 4).max(1),
         // an idle thread of the blocking pool would be held for nothing
         lingers: !plan.blocking,
+        own_threads: plan.blocking,
     };
     let prepares = plan.prepares;
     let states = Pool::new(maker, plan.parallelism);

@@ -37,6 +37,8 @@ pub(in crate::engine) struct CrewPlan {
     pub(in crate::engine) backlog: usize,
     /// Whether a worker without work stays for a while.
     pub(in crate::engine) lingers: bool,
+    /// Whether each worker has a thread of its own, whatever the runtime has.
+    pub(in crate::engine) own_threads: bool,
 }
 
 pub(super) struct Crew<T> {
@@ -399,7 +401,7 @@ impl<T> State<T> {
             return Action::Nothing;
         }
         if !crew.is_worth_a_start(available, &edge.gate) {
-            return if edge.hub.needs_sentry() {
+            return if edge.hub.needs_sentry(crew.plan.own_threads) {
                 Action::CallSentry
             } else {
                 Action::Nothing

@@ -175,6 +175,9 @@ where
     if pause.is_zero() {
         // a body that fails at once must not keep its thread from everybody else
         rt::give_way().await;
+        if attempts.stay.is_some_and(|stay| Moment::now() >= stay) {
+            return Next::GivenUp(Attempts::out_of_time(lease, Limit::Stay));
+        }
     } else {
         let until = Moment::now().after(pause);
         let wait = poll_fn(|context| {

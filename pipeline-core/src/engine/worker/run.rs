@@ -157,7 +157,7 @@ pub(super) async fn process<W, P, F>(
         if body_was_lost && !cfg!(planted = "permit") {
             lease.station.states.lost();
         }
-        let (mut left, failed) = match left {
+        let (mut left, mut failed) = match left {
             Break::Panicked(payload) => {
                 let failure = Failure {
                     kind: ErrorKind::Panicked,
@@ -174,7 +174,10 @@ pub(super) async fn process<W, P, F>(
             Break::Failed(failure) => (Break::Done, Some((failure, true))),
             left => (left, None),
         };
-        let mut failed = failed.filter(|_| lease.still_decides());
+        if failed.is_some() && !lease.still_decides() {
+            failed = None;
+            progress.began = None;
+        }
         if let Some((failure, true)) = failed {
             failed = match again(lease, state, &mut progress, failure).await {
                 Next::Attempt => continue,
@@ -319,6 +322,8 @@ where
         *state = Some(work);
         item_in_work.set(None);
         if recovers && lease.is_watched() && !lease.still_decides() {
+            // it has failed by its time, and is no overrun
+            progress.began = None;
             drop(result);
             return Poll::Ready(Break::Done);
         }

@@ -26,6 +26,7 @@ struct Inner {
     paused: bool,
     pulled: AtomicU64,
     filtered: AtomicU64,
+    copies: AtomicU64,
     most_inside: AtomicU64,
     bound: AtomicU64,
     counts_source: AtomicBool,
@@ -68,6 +69,7 @@ impl Flow {
             paused,
             pulled: AtomicU64::new(0),
             filtered: AtomicU64::new(0),
+            copies: AtomicU64::new(0),
             most_inside: AtomicU64::new(0),
             bound: AtomicU64::new(u64::MAX),
             counts_source: AtomicBool::new(false),
@@ -158,6 +160,11 @@ impl Flow {
         self.state(|state| state.failed.push(index));
     }
 
+    /// An item was copied.
+    pub fn copied(&self) {
+        self.0.copies.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// A gauge whose limit is checked at the end.
     pub fn gauge(&self, limit: usize) -> Gauge {
         let gauge = Gauge::new(limit);
@@ -170,6 +177,11 @@ impl Flow {
     /// How many items the source has given.
     pub fn pulled(&self) -> u64 {
         self.0.pulled.load(Ordering::SeqCst)
+    }
+
+    /// How often items were copied.
+    pub fn copies(&self) -> u64 {
+        self.0.copies.load(Ordering::SeqCst)
     }
 
     /// The items that the consumer has, in order of receipt.

@@ -45,3 +45,4 @@ pub mod run;
 pub mod tally;
 pub mod ticket;
 pub mod time;
+pub mod tries;

@@ -12,3 +12,4 @@ pub use crate::run::{ALL, Machine, PAUSED, THREADS, World, scenario};
 pub use crate::tally::{Fault, Item};
 pub use crate::ticket::Closing;
 pub use crate::time::{Stopwatch, ms};
+pub use crate::tries::{Log, Parcel, Tries, Try};

@@ -243,7 +243,7 @@ fn a_state_whose_body_was_cut_short_is_dropped() {
         });
 }
 
-/// A `close` that fails or panics is what the run ends with, if nothing else was first.
+/// Scenario 160: a `close` that fails or panics is what the run ends with, if nothing else was first.
 #[test]
 fn a_close_that_fails_is_told() {
     scenario("failing close").on(ALL).run(async |world| {
@@ -488,4 +488,81 @@ fn permutations(n: usize) -> Vec<Vec<usize>> {
         }
     }
     all
+}
+
+/// A runtime that goes while items wait for another attempt, or for the end of their time, takes them along, too.
+#[test]
+fn a_runtime_that_goes_ends_pauses_and_limits() {
+    const HOUR: std::time::Duration = ms(3_600_000);
+    scenario("runtime gone in pauses")
+        .on(THREADS)
+        .run(async |world| {
+            for how in ["pause", "blocking pause", "limit", "blocking limit"] {
+                let runtime = passing(world.machine());
+                let (flow, door) = (world.flow(), Door::new());
+                let (to, mut dead) = mpsc::channel(4);
+                let (tried, shut) = (flow.gauge(2), door.clone());
+                let tries = tried.clone();
+                let source = Pipeline::from_iter(flow.parcels(0..u64::MAX));
+                let body = move |parcel: Parcel| {
+                    drop(tries.enter(parcel.index));
+                    match how {
+                        "blocking limit" => shut.pass(),
+                        "limit" => {}
+                        _ => return Err(parcel.fault("broken")),
+                    }
+                    Ok(parcel)
+                };
+                let (retry, receive) = (Retry::fixed(HOUR), flow.receive());
+                let job = if how.starts_with("blocking") {
+                    source
+                        .try_blocking(body)
+                        .parallelism(2)
+                        .timeout(HOUR)
+                        .retry(retry)
+                        .dead_letters(to)
+                        .map(Parcel::open)
+                        .for_each(receive)
+                } else {
+                    source
+                        .and_then(move |parcel| {
+                            let result = body(parcel);
+                            async move {
+                                let parcel = result?;
+                                pending::<()>().await;
+                                Ok::<_, Fault>(parcel)
+                            }
+                        })
+                        .parallelism(2)
+                        .timeout(HOUR)
+                        .retry(retry)
+                        .dead_letters(to)
+                        .map(Parcel::open)
+                        .for_each(receive)
+                };
+                let mut run = {
+                    let _inside = runtime.enter();
+                    flow.start(job).unwrap()
+                };
+                let go = Gate::new();
+                let gate = go.clone();
+                let driver = thread::spawn(move || {
+                    runtime.block_on(gate.pass());
+                    drop(runtime);
+                });
+                assert_eq!(world.settled(|| tried.count()).await, 2);
+                flow.let_go();
+                go.open();
+                // the runtime waits for its threads; until it stops the run, the items behind come through
+                door.open();
+                let error = run.wait().await.unwrap_err();
+                assert!(
+                    matches!(error.cause, Cause::RuntimeGone),
+                    "{:?}",
+                    error.cause
+                );
+                driver.join().unwrap();
+                assert!(dead.recv().await.is_none());
+            }
+        });
 }

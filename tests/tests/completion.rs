@@ -50,6 +50,24 @@ fn steps() -> Vec<Step> {
                 .unordered()
                 .into()
         },
+        |source, n| {
+            source
+                .then(ready)
+                .parallelism(n)
+                .timeout(ms(60_000))
+                .attempt_timeout(ms(60_000))
+                .retry(Retry::fixed(ms(1)))
+                .dead_letters(mpsc::channel(1).0)
+                .into()
+        },
+        |source, n| {
+            source
+                .blocking(|n| n)
+                .parallelism(n)
+                .timeout(ms(60_000))
+                .into()
+        },
+        |source, _| source.map(|n| n).retry(Retry::fixed(ms(1))).into(),
         |source, _| source.filter(|_| true).into(),
         |source, _| source.filter_map(Some).into(),
         |source, _| source.inspect(|_| {}).into(),
@@ -82,6 +100,27 @@ fn an_empty_source_ends_at_once() {
                 }
             }
         }
+    });
+}
+
+/// Scenario 154: fifty stages are a long way, and no more: all items come out, in order, on stacks of the usual size.
+#[test]
+fn a_pipeline_may_be_long() {
+    scenario("154").on(ALL).run(async |world| {
+        let flow = world.flow();
+        let mut pipeline: Pipeline<Item> = Pipeline::from_iter(flow.items(0..1_000)).buffer(8);
+        for _ in 0..50 {
+            let stage = pipeline.stage(flow.pass(2)).parallelism(2).window(8);
+            pipeline = stage.into();
+        }
+        let job = pipeline.for_each(flow.receive());
+        // the bound grows by the same with each stage
+        let plan = job.plan();
+        assert_eq!(plan.steps.len(), 52);
+        let end = plan.max_inside - 8 - 50 * 8;
+        assert!(end <= 256, "{plan}");
+        flow.run(job).await.unwrap();
+        flow.expect(0..1_000);
     });
 }
 

@@ -153,6 +153,138 @@ fn a_channel_ends_with_its_last_sender() {
     });
 }
 
+/// Scenario 177: plain threads feed a channel with `blocking_send`, wait there for room, and end it when the last one has gone.
+#[test]
+fn plain_threads_may_feed_a_channel() {
+    scenario("177, threads")
+        .on(ALL)
+        .in_both_orders()
+        .run(async |world| {
+            let (flow, gates) = (world.flow(), Gates::new());
+            let (sender, source) = Pipeline::channel(2);
+            let job = source
+                .buffer(2)
+                .stage(flow.gated(2, &gates))
+                .parallelism(2)
+                .window(2)
+                .in_order(world.order())
+                .for_each(flow.receive());
+            let inside = job.plan().max_inside as u64;
+            let mut run = flow.start(job).unwrap();
+            let sent = Arc::new(AtomicUsize::new(0));
+            let threads: Vec<_> = (0..4u64)
+                .map(|thread| {
+                    let (sender, flow, sent) = (sender.clone(), flow.clone(), sent.clone());
+                    std::thread::spawn(move || {
+                        for index in (thread..100).step_by(4) {
+                            sender.blocking_send(flow.item(index)).unwrap();
+                            sent.fetch_add(1, Ordering::SeqCst);
+                        }
+                    })
+                })
+                .collect();
+            drop(sender);
+            // shut gates hold the threads back
+            let stuck = world.settled(|| sent.load(Ordering::SeqCst)).await;
+            assert!(stuck as u64 <= inside, "{stuck} of {inside}");
+            (0..100).for_each(|index| gates.open(index));
+            let report = run.wait().await.unwrap();
+            assert_eq!(report.outcome, Some(Outcome::Finished));
+            threads
+                .into_iter()
+                .for_each(|thread| thread.join().unwrap());
+            let mut out = flow.out();
+            // each thread's items are in its own order; between threads there is none
+            if world.ordered() {
+                for thread in 0..4 {
+                    let mine = out.iter().filter(|index| *index % 4 == thread);
+                    assert!(mine.is_sorted());
+                }
+            }
+            out.sort_unstable();
+            assert!(out.into_iter().eq(0..100));
+        });
+}
+
+/// Scenario 175: a thread that waits in `blocking_send` when the run is cancelled, or drained, gets its item back.
+#[test]
+fn a_plain_thread_that_waits_for_room_gets_its_item_back() {
+    scenario("175, threads").on(ALL).run(async |world| {
+        for how in ["cancel", "drain", "drop"] {
+            let (flow, gates) = (world.flow(), Gates::new());
+            let (sender, source) = Pipeline::channel(1);
+            let job = source
+                .buffer(1)
+                .stage(flow.gated(1, &gates))
+                .window(1)
+                .for_each(flow.receive());
+            let mut run = flow.start(job).unwrap();
+            let (items, sent) = (flow.clone(), Arc::new(AtomicUsize::new(0)));
+            let counter = sent.clone();
+            let (tell, told) = tokio::sync::oneshot::channel();
+            let thread = std::thread::spawn(move || {
+                for index in 0.. {
+                    if let Err(back) = sender.blocking_send(items.item(index)) {
+                        tell.send((index, back.0.index)).unwrap();
+                        return;
+                    }
+                    counter.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+            while sent.load(Ordering::SeqCst) == 0 {
+                tokio::task::yield_now().await;
+            }
+            world.settled(|| sent.load(Ordering::SeqCst)).await;
+            match how {
+                "cancel" => run.control().cancel(),
+                "drain" => run.control().drain(ms(60_000)),
+                _ => {}
+            }
+            if how == "drop" {
+                drop(run);
+            } else {
+                (0..10).for_each(|index| gates.open(index));
+                assert_eq!(run.wait().await.is_ok(), how == "drain");
+            }
+            let (index, back) = told.await.unwrap();
+            thread.join().unwrap();
+            assert_eq!(index, back);
+            if how == "drain" {
+                flow.expect(0..index);
+            }
+        }
+    });
+}
+
+/// `blocking_send` in async code is a panic of tokio's, of whoever calls it: in a body, the failure of its item.
+#[test]
+fn a_blocking_send_in_async_code_panics() {
+    scenario("blocking_send in async code")
+        .on(ALL)
+        .run(async |world| {
+            let flow = world.flow();
+            let (sender, source) = Pipeline::channel(4);
+            let (errors, failures) = mpsc::channel(4);
+            let feed = sender.downgrade();
+            let body = flow.body_with(1, (feed, flow.clone()), |item, (feed, flow)| async move {
+                if item.index == 0 {
+                    let feed: mpsc::Sender<Item> = feed.upgrade().expect("the test holds one");
+                    let _panics = feed.blocking_send(flow.item(9));
+                }
+                Ok(item)
+            });
+            let job = source.stage(body).for_each(flow.receive()).errors(errors);
+            let mut run = flow.start(job).unwrap();
+            sender.send(flow.item(0)).await.unwrap();
+            sender.send(flow.item(1)).await.unwrap();
+            world.settled(|| flow.out().len()).await;
+            drop(sender);
+            run.wait().await.unwrap();
+            flow.expect([1]);
+            assert_eq!(only_error(failures).await.kind(), ErrorKind::Panicked);
+        });
+}
+
 /// A source that panics is the end of the run, with its text, however it came by its items.
 #[test]
 fn a_source_that_panics_ends_the_run() {
@@ -366,7 +498,7 @@ fn a_factory_that_fails_first_ends_the_run_before_the_source_is_asked() {
     });
 }
 
-/// If a later state cannot be made, the run ends as well: never silently fewer workers.
+/// Scenario 157: if a later state cannot be made, the run ends as well: never silently fewer workers.
 #[test]
 fn a_factory_that_fails_later_ends_the_run() {
     scenario("factory that fails later")

@@ -222,6 +222,53 @@ fn work_is_begun_in_the_order_of_the_input() {
     });
 }
 
+/// Counts what it has worked on, and adds that up when it is closed.
+struct Counter {
+    seen: u64,
+    busy: Arc<AtomicUsize>,
+    sum: Arc<AtomicUsize>,
+}
+
+impl Stage<u64, u64> for Counter {
+    type Error = BoxError;
+
+    async fn process(&mut self, n: u64) -> Result<u64, BoxError> {
+        // one of these a value, so two bodies on one value would be seen
+        assert_eq!(self.busy.fetch_add(1, Ordering::SeqCst), 0);
+        tokio::task::yield_now().await;
+        self.busy.fetch_sub(1, Ordering::SeqCst);
+        self.seen += 1;
+        Ok(n)
+    }
+
+    async fn close(self) -> Result<(), BoxError> {
+        self.sum.fetch_add(self.seen as usize, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+/// Scenario 156: a value belongs to one worker at a time, there are no more values than workers, and none is forgotten.
+#[test]
+fn a_value_belongs_to_one_worker_at_a_time() {
+    scenario("156").on(ALL).in_both_orders().run(async |world| {
+        let flow = world.flow();
+        let (made, sum) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (counter, total) = (made.clone(), sum.clone());
+        let job = Pipeline::from_iter(0..10_000u64)
+            .stage_with(move || {
+                counter.fetch_add(1, Ordering::SeqCst);
+                let (busy, sum) = (Arc::default(), total.clone());
+                std::future::ready(Ok::<_, BoxError>(Counter { seen: 0, busy, sum }))
+            })
+            .parallelism(8)
+            .in_order(world.order())
+            .count();
+        assert_eq!(flow.run(job).await.unwrap().value, 10_000);
+        assert!((1..=8).contains(&made.load(Ordering::SeqCst)));
+        assert_eq!(sum.load(Ordering::SeqCst), 10_000);
+    });
+}
+
 /// However many may run, one item is one worker: workers are made when there is work for them.
 #[test]
 fn one_item_needs_one_worker() {

@@ -1,0 +1,18 @@
+use pipeline_core::prelude::*;
+
+struct Request(u64);
+
+fn request(n: u64) -> Request {
+    Request(n)
+}
+
+async fn send(request: Request) -> Result<u64, std::io::Error> {
+    Ok(request.0)
+}
+
+fn main() {
+    let _ = Pipeline::from_iter(0..9)
+        .map(request)
+        .and_then(send)
+        .retry(Retry::fixed(std::time::Duration::ZERO));
+}

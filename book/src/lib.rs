@@ -78,6 +78,28 @@ mod tests {
     }
 
     #[test]
+    fn tests_that_are_named_are_there() {
+        let page = read(&source_dir().join("../pages/guarantees.md"));
+        let mut seen = 0;
+        for line in page.lines().filter(|line| line.starts_with('|')) {
+            let cells: Vec<_> = line.split('|').map(str::trim).collect();
+            let [_, _, file, tests, _] = cells[..] else {
+                panic!("three columns: {line}")
+            };
+            if !file.starts_with('`') {
+                continue;
+            }
+            let file = format!("../../tests/tests/{}.rs", file.trim_matches('`'));
+            let text = read(&source_dir().join(&file));
+            for test in tests.split(", ").map(|test| test.trim_matches('`')) {
+                assert!(text.contains(&format!("fn {test}(")), "{test} in {file}");
+                seen += 1;
+            }
+        }
+        assert!(seen > 50, "only {seen} names found: the search is broken");
+    }
+
+    #[test]
     fn links_to_files_lead_somewhere() {
         let others = [
             "../pages/SUMMARY.md",

@@ -21,6 +21,7 @@ pages! {
     first_pipeline: "../pages/first-pipeline.md",
     words: "../pages/words.md",
     running: "../pages/running.md",
+    failures: "../pages/failures.md",
     guarantees: "../pages/guarantees.md",
 }
 

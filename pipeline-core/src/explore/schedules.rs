@@ -61,6 +61,7 @@ where
         ),
     };
     assert_eq!(ran, schedules);
+    println!("explored {name}: {ran} schedules");
 }
 
 fn run<S: Scheduler + 'static>(scheduler: S, play: impl Fn() + Send + Sync + 'static) -> usize {

@@ -287,45 +287,47 @@ async fn until(there: impl Fn() -> bool) {
     }
 }
 
-/// Items behind a blocking body that does not come back do not wait for it, also in order.
+/// Items behind a blocking body that does not come back do not wait for it, also in order, and also after many cheap ones.
 #[test]
 fn others_pass_a_blocking_body_that_does_not_come_back() {
     scenario("past a blocking body")
         .in_both_orders()
         .run(async |world| {
-            let flow = world.flow();
-            let (errors, mut failures) = mpsc::channel(16);
-            flow.failed(0);
-            let (gauge, door) = (flow.gauge(2), Door::new());
-            let (threads, shut) = (gauge.clone(), door.clone());
-            let job = Pipeline::from_iter(flow.items(0..100))
-                .blocking(move |item| {
-                    let _inside = threads.enter(item.index);
-                    if item.index == 0 {
-                        shut.pass();
-                    }
-                    item.output()
-                })
-                .parallelism(2)
-                .in_order(world.order())
-                .timeout(ms(50))
-                .into_stream()
-                .errors(errors);
-            let mut items = flow.start(job).unwrap();
-            until(|| gauge.count() == 100).await;
-            assert!(failures.try_recv().is_err());
-            advance(ms(50)).await;
-            for _ in 1..100 {
-                items.next().await.unwrap().unwrap();
+            for stuck in [0, 500] {
+                let flow = world.flow();
+                let (errors, mut failures) = mpsc::channel(16);
+                flow.failed(stuck);
+                let (gauge, door) = (flow.gauge(2), Door::new());
+                let (threads, shut) = (gauge.clone(), door.clone());
+                let job = Pipeline::from_iter(flow.items(0..1_000))
+                    .blocking(move |item| {
+                        let _inside = threads.enter(item.index);
+                        if item.index == stuck {
+                            shut.pass();
+                        }
+                        item.output()
+                    })
+                    .parallelism(2)
+                    .in_order(world.order())
+                    .timeout(ms(50))
+                    .into_stream()
+                    .errors(errors);
+                let mut items = flow.start(job).unwrap();
+                until(|| gauge.count() == 1_000).await;
+                assert!(failures.try_recv().is_err());
+                advance(ms(50)).await;
+                for _ in 1..1_000 {
+                    items.next().await.unwrap().unwrap();
+                }
+                flow.expect((0..1_000).filter(|index| *index != stuck));
+                let error = failures.recv().await.unwrap();
+                expect_timed_out(&error, Limit::Stay, ms(50));
+                assert_eq!(error.origin().first(), stuck);
+                assert_eq!(gauge.now(), 1);
+                door.open();
+                assert!(items.next().await.is_none());
+                assert_eq!(flow.metrics().stages[0].timeouts, 1);
             }
-            flow.expect(1..100);
-            let error = failures.recv().await.unwrap();
-            expect_timed_out(&error, Limit::Stay, ms(50));
-            assert_eq!(error.origin().first(), 0);
-            assert_eq!(gauge.now(), 1);
-            door.open();
-            assert!(items.next().await.is_none());
-            assert_eq!(flow.metrics().stages[0].timeouts, 1);
         });
 }
 

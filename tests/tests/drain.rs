@@ -389,3 +389,19 @@ fn a_run_may_be_drained_at_any_moment() {
         }
     });
 }
+
+/// A drain for as long as it takes has no deadline, not even one in thirty years, which is tokio's longest sleep.
+#[test]
+fn a_drain_without_a_deadline_waits_for_as_long_as_it_takes() {
+    scenario("without a deadline").run(async |world| {
+        let flow = world.flow();
+        let job = Pipeline::from_iter(flow.items(0..1))
+            .stage(flow.sleeps(1, |_| 400_000 * 24 * HOUR))
+            .for_each(flow.receive());
+        let mut run = flow.start(job).unwrap();
+        sleep(ms(1)).await;
+        run.control().drain(std::time::Duration::MAX);
+        let report = run.wait().await.unwrap();
+        assert_eq!(report.items.delivered, 1);
+    });
+}

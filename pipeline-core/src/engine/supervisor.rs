@@ -27,7 +27,12 @@ async fn supervise(task: Task, mut attendants: Vec<Attendant>) {
                 .as_ref()
                 .is_none_or(|(limit, _)| *limit != drain.limit)
         {
-            deadline = Some((drain.limit, Box::pin(rt::sleep(drain.limit))));
+            let timer: Attendant = match drain.at {
+                Some(_) => Box::pin(rt::sleep(drain.limit)),
+                // too far away to be told: never
+                None => Box::pin(std::future::pending()),
+            };
+            deadline = Some((drain.limit, timer));
         }
         if let Some((limit, timer)) = &mut deadline
             && !hub.stopped()

@@ -54,7 +54,8 @@ impl<T: Send + 'static> Pipeline<T> {
     /// Fed by hand, from any task or thread.
     ///
     /// The sender is tokio's own: `send` waits for room, `try_send` hands the item back when there
-    /// is none, `reserve` is cancel safe, `blocking_send` is for plain threads. The pipeline ends
+    /// is none, `reserve` is cancel safe, `blocking_send` is for plain threads
+    /// (in async code it panics; in a body that fails its item). The pipeline ends
     /// when the last sender has been dropped and what was sent is through. A drain refuses what is
     /// sent from then on (the item comes back) and delivers what had been accepted; a cancel drops it.
     ///

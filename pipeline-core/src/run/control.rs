@@ -35,7 +35,8 @@ impl Control {
     /// The report as of now; its `outcome` is `None` while the run goes on.
     ///
     /// Cheap enough for every second (a lock for each stage), not for every item. Workers add up
-    /// their counts once a run of items, so the numbers are a moment old.
+    /// their counts once a run of items, so the numbers are a moment old; those of an item that waits, or
+    /// is tried again, are added when it is done.
     #[must_use]
     pub fn metrics(&self) -> Report {
         self.0.report()

@@ -118,7 +118,9 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
         let mut number = || {
             let value = arguments.next();
             let value = value.ok_or(format!("`{argument}` needs a value"))?;
-            value.parse::<f64>().map_err(|error| format!("`{argument} {value}`: {error}"))
+            value
+                .parse::<f64>()
+                .map_err(|error| format!("`{argument} {value}`: {error}"))
         };
         match argument.as_str() {
             "--minutes" => options.minutes = number()?,
@@ -137,8 +139,21 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
 /// The engine under random and PCT schedules.
 fn schedules(options: &Options) -> Result<Vec<Row>, String> {
     let text = cargo(
-        &["test", "-p", "pipeline-core", "--lib", "--release", "--target-dir", "target/shuttle", "--", "--nocapture"],
-        &[("RUSTFLAGS", "--cfg shuttle"), ("EXPLORE_TIMES", &options.times.to_string())],
+        &[
+            "test",
+            "-p",
+            "pipeline-core",
+            "--lib",
+            "--release",
+            "--target-dir",
+            "target/shuttle",
+            "--",
+            "--nocapture",
+        ],
+        &[
+            ("RUSTFLAGS", "--cfg shuttle"),
+            ("EXPLORE_TIMES", &options.times.to_string()),
+        ],
     )?;
     // other tests print on the same line
     let explored = text.split("explored ").skip(1).filter_map(|rest| {
@@ -154,7 +169,11 @@ fn schedules(options: &Options) -> Result<Vec<Row>, String> {
     }
     Ok(vec![Row::new(
         "schedules explored",
-        format!("{} over {} shapes, random and PCT; all hold", count(sum), shapes.len()),
+        format!(
+            "{} over {} shapes, random and PCT; all hold",
+            count(sum),
+            shapes.len()
+        ),
         format!("`EXPLORE_TIMES={}`, shuttle, seed 0", options.times),
     )])
 }
@@ -162,7 +181,15 @@ fn schedules(options: &Options) -> Result<Vec<Row>, String> {
 /// The memory orders.
 fn models(_: &Options) -> Result<Vec<Row>, String> {
     let text = cargo(
-        &["test", "-p", "pipeline-core", "--lib", "--release", "--target-dir", "target/loom"],
+        &[
+            "test",
+            "-p",
+            "pipeline-core",
+            "--lib",
+            "--release",
+            "--target-dir",
+            "target/loom",
+        ],
         &[("RUSTFLAGS", "--cfg loom"), ("LOOM_MAX_PREEMPTIONS", "3")],
     )?;
     let passed = passed(&text);
@@ -179,7 +206,20 @@ fn faults(options: &Options) -> Result<Vec<Row>, String> {
     let mut sums: BTreeMap<String, f64> = BTreeMap::new();
     for seed in ["1", "2"] {
         let text = cargo(
-            &["run", "--release", "-p", "tests", "--bin", "faults", "--", "--json", "--minutes", &minutes, "--seed", seed],
+            &[
+                "run",
+                "--release",
+                "-p",
+                "tests",
+                "--bin",
+                "faults",
+                "--",
+                "--json",
+                "--minutes",
+                &minutes,
+                "--seed",
+                seed,
+            ],
             &[],
         )?;
         for line in text.lines() {
@@ -191,10 +231,18 @@ fn faults(options: &Options) -> Result<Vec<Row>, String> {
             };
             let sum = sums.entry(name.trim_matches('"').to_owned()).or_default();
             // a ratio is the worst of both
-            *sum = if name.contains('/') { sum.max(value) } else { *sum + value };
+            *sum = if name.contains('/') {
+                sum.max(value)
+            } else {
+                *sum + value
+            };
         }
     }
-    let get = |name: &str| sums.get(name).copied().ok_or(format!("the fault machine does not tell `{name}`"));
+    let get = |name: &str| {
+        sums.get(name)
+            .copied()
+            .ok_or(format!("the fault machine does not tell `{name}`"))
+    };
     let command = format!("`faults --minutes {minutes}`, seeds 1 and 2");
     let zeros = format!(
         "{} / {} / {}",
@@ -204,10 +252,22 @@ fn faults(options: &Options) -> Result<Vec<Row>, String> {
     );
     Ok(vec![
         Row::new("faults injected", count(get("faults")? as u64), &command),
-        Row::new("items through fault runs", count(get("items")? as u64), &command),
+        Row::new(
+            "items through fault runs",
+            count(get("items")? as u64),
+            &command,
+        ),
         Row::new("lost / duplicated / out of order", zeros, &command),
-        Row::new("cancel points", count(get("cancel points")? as u64), &command),
-        Row::new("most items inside / bound", format!("{:.2}", get("inside / bound")?), &command),
+        Row::new(
+            "cancel points",
+            count(get("cancel points")? as u64),
+            &command,
+        ),
+        Row::new(
+            "most items inside / bound",
+            format!("{:.2}", get("inside / bound")?),
+            &command,
+        ),
     ])
 }
 
@@ -216,7 +276,10 @@ fn scenarios(_: &Options) -> Result<Vec<Row>, String> {
     let text = cargo(&["test", "-p", "tests"], &[])?;
     Ok(vec![Row::new(
         "scenario tests",
-        format!("{} pass, most on 4 runtimes (current-thread; 1, 2 and 8 threads)", passed(&text)),
+        format!(
+            "{} pass, most on 4 runtimes (current-thread; 1, 2 and 8 threads)",
+            passed(&text)
+        ),
         "`cargo test -p tests`",
     )])
 }
@@ -263,7 +326,17 @@ fn latency(_: &Options) -> Result<Vec<Row>, String> {
 
 /// What is left after many runs.
 fn leaks(_: &Options) -> Result<Vec<Row>, String> {
-    let text = cargo(&["test", "-p", "tests", "--test", "memory", "a_thousand_pipelines"], &[])?;
+    let text = cargo(
+        &[
+            "test",
+            "-p",
+            "tests",
+            "--test",
+            "memory",
+            "a_thousand_pipelines",
+        ],
+        &[],
+    )?;
     if passed(&text) == 0 {
         return Err("the test is gone".to_owned());
     }
@@ -275,7 +348,10 @@ fn leaks(_: &Options) -> Result<Vec<Row>, String> {
 }
 
 fn threads() -> Runtime {
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
     runtime.expect("a runtime of two threads")
 }
 
@@ -292,7 +368,10 @@ fn cargo(arguments: &[&str], variables: &[(&str, &str)]) -> Result<String, Strin
         return Ok(text);
     }
     let errors = String::from_utf8_lossy(&output.stderr);
-    Err(format!("cargo {} failed\n{text}\n{errors}", arguments.join(" ")))
+    Err(format!(
+        "cargo {} failed\n{text}\n{errors}",
+        arguments.join(" ")
+    ))
 }
 
 /// How many tests passed.
@@ -324,7 +403,11 @@ fn root() -> PathBuf {
 }
 
 fn write(measured: &[Row]) -> Result<(), String> {
-    let when = format!("{}, {}", first_line("date", &["-u", "+%Y-%m-%d"])?, commit()?);
+    let when = format!(
+        "{}, {}",
+        first_line("date", &["-u", "+%Y-%m-%d"])?,
+        commit()?
+    );
     for file in FILES {
         let path = root().join(file);
         let text = fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?;
@@ -342,10 +425,21 @@ fn write(measured: &[Row]) -> Result<(), String> {
                 rows.insert(figure.to_owned(), line.to_owned());
             }
         }
-        for Row { figure, value, command } in measured {
-            rows.insert((*figure).to_owned(), format!("| {figure} | {value} | {command} | {when} |"));
+        for Row {
+            figure,
+            value,
+            command,
+        } in measured
+        {
+            rows.insert(
+                (*figure).to_owned(),
+                format!("| {figure} | {value} | {command} | {when} |"),
+            );
         }
-        let mut table = format!("{BEGIN}\nOn {}.\n\n| figure | value | measured by | when |\n| --- | --- | --- | --- |\n", machine());
+        let mut table = format!(
+            "{BEGIN}\nOn {}.\n\n| figure | value | measured by | when |\n| --- | --- | --- | --- |\n",
+            machine()
+        );
         for line in ORDER.iter().filter_map(|figure| rows.get(*figure)) {
             table.push_str(line);
             table.push('\n');
@@ -362,8 +456,12 @@ fn commit() -> Result<String, String> {
 
 fn machine() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name"));
-    let model = model.map_or("an unknown processor", |line| line.trim_start_matches([':', '\t', ' ']));
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"));
+    let model = model.map_or("an unknown processor", |line| {
+        line.trim_start_matches([':', '\t', ' '])
+    });
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     format!("{cores} cores of {model}, {}", env::consts::OS)
 }

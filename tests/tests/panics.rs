@@ -330,6 +330,28 @@ fn items_that_panic_when_a_cancel_drops_them_are_contained() {
         });
 }
 
+/// What a failed run has collected is dropped by `wait`, whose outcome comes all the same.
+#[test]
+fn what_was_collected_may_panic_when_the_run_fails() {
+    scenario("panics of what was collected")
+        .on(ALL)
+        .run(async |world| {
+            let flow = world.flow();
+            let job = Pipeline::from_iter(flow.items(0..9))
+                .map(|item| match item.index {
+                    8 => Err("last"),
+                    index => Ok(Mine(item, index == 3)),
+                })
+                .parallelism(1)
+                .try_map(|mine| mine)
+                .name("last")
+                .collect();
+            flow.failed(8);
+            let error = failure(flow.run(job).await);
+            assert_eq!((error.stage(), error.origin().first()), ("last", 8));
+        });
+}
+
 /// A panic in every kind of stage is the failure of its item.
 #[test]
 fn every_kind_of_stage_survives_a_panic() {

@@ -45,7 +45,7 @@ pub(crate) use outlet::{Outlet, most_at_once};
 )]
 pub use recovery::Recovery;
 pub(crate) use seat::Role;
-pub(crate) use shield::{call, panic_error};
+pub(crate) use shield::{call, discard, panic_error};
 #[expect(
     unreachable_pub,
     reason = "a bound of a hidden method of a public, sealed trait"

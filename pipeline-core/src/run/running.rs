@@ -10,7 +10,7 @@ use futures_core::Stream;
 
 use super::{Control, Items};
 use crate::{
-    engine::{Ended, Hub},
+    engine::{Ended, Hub, discard},
     error::{Cause, RunError},
     report::Report,
     rt::Mutex,
@@ -142,7 +142,11 @@ impl<R: Send + 'static> Running<R> {
         match (cause, value) {
             (None, Some(value)) => Ok(report.map(|()| value)),
             // an end that did not fail has left its value
-            (cause, _) => Err(run_error(cause.unwrap_or(Cause::Cancelled), report)),
+            (cause, value) => {
+                // it may hold items, and must not keep the outcome from its owner
+                discard(value);
+                Err(run_error(cause.unwrap_or(Cause::Cancelled), report))
+            }
         }
     }
 }

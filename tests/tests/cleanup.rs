@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
+use pipeline_core::config::Retry;
 use pipeline_core::error::Cause;
 use pipeline_core::prelude::*;
 use pipeline_core::report::Outcome;
 use pipeline_core::run::Control;
 use tests::prelude::*;
-use tests::ticket::Kind;
+use tests::ticket::{Kind, Ticket};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -429,6 +430,116 @@ fn a_stream_whose_runtime_goes_ends_with_an_error() {
             assert!(items.next().await.is_none());
             driver.join().unwrap();
         });
+}
+
+/// Also to an owner who waits for the next item when it goes, and whom no item will wake.
+#[test]
+fn a_stream_that_waits_when_its_runtime_goes_ends_with_an_error() {
+    scenario("runtime of a waiting stream gone")
+        .on(THREADS)
+        .run(async |world| {
+            let runtime = world.machine().runtime();
+            let flow = world.flow();
+            let (_sender, pipeline) = Pipeline::channel(1);
+            let mut items = {
+                let _inside = runtime.enter();
+                flow.start(pipeline.into_stream()).unwrap()
+            };
+            flow.let_go();
+            let error = tokio::join!(items.next(), async { runtime.shutdown_background() }).0;
+            let error = error.unwrap().unwrap_err();
+            assert!(
+                matches!(error.cause, Cause::RuntimeGone),
+                "{:?}",
+                error.cause
+            );
+        });
+}
+
+/// What an end was given before its runtime went is delivered, what it was in the middle of is cancelled.
+#[test]
+fn an_end_that_is_dropped_in_the_middle_has_settled_what_it_took() {
+    scenario("runtime of an end gone")
+        .on(THREADS)
+        .run(async |world| {
+            let runtime = world.machine().runtime();
+            let (flow, there) = (world.flow(), Gate::new());
+            let reached = there.clone();
+            let job = Pipeline::from_iter(flow.items(0..9)).try_for_each(move |item| {
+                let reached = reached.clone();
+                async move {
+                    if item.index == 4 {
+                        reached.open();
+                        pending::<()>().await;
+                    }
+                    Ok::<_, BoxError>(())
+                }
+            });
+            let mut run = {
+                let _inside = runtime.enter();
+                flow.start(job).unwrap()
+            };
+            there.pass().await;
+            flow.let_go();
+            runtime.shutdown_background();
+            let error = run.wait().await.unwrap_err();
+            assert_eq!(
+                (error.report.items.delivered, error.report.items.cancelled),
+                (4, 5)
+            );
+        });
+}
+
+/// A stage that stops its own run, and fails.
+struct Stops {
+    ticket: Ticket,
+    control: Arc<OnceLock<Control>>,
+}
+
+impl Clone for Stops {
+    fn clone(&self) -> Self {
+        Stops {
+            ticket: self.ticket.duplicate(),
+            control: self.control.clone(),
+        }
+    }
+}
+
+impl Stage<u64, u64> for Stops {
+    type Error = BoxError;
+
+    async fn process(&mut self, _: u64) -> Result<u64, BoxError> {
+        let turn = self.ticket.turn();
+        if let Some(control) = self.control.get() {
+            control.cancel();
+        }
+        turn.over();
+        Err("stopped".into())
+    }
+
+    async fn close(self) -> Result<(), BoxError> {
+        Ok(self.ticket.close().await?)
+    }
+}
+
+/// A worker that was stopped between two attempts closes its value: no body of its was interrupted.
+#[test]
+fn a_run_stopped_between_two_attempts_closes_its_stages() {
+    scenario("stopped between attempts").run(async |world| {
+        let (flow, control) = (world.flow(), Arc::new(OnceLock::new()));
+        let stage = Stops {
+            ticket: Ticket::new(&flow, Kind::State, Closing::Quiet),
+            control: control.clone(),
+        };
+        let job = Pipeline::from_iter(0..1)
+            .stage(stage)
+            .retry(Retry::fixed(ms(0)))
+            .count();
+        let mut run = flow.start(job).unwrap();
+        control.set(run.control()).unwrap();
+        run.wait().await.unwrap_err();
+        assert!(flow.closes_of(Kind::State) > 0);
+    });
 }
 
 /// The handles of a run may be dropped in any order, by anybody.

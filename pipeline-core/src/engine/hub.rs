@@ -33,6 +33,8 @@ use crate::{
 pub(crate) trait Link: Send + Sync {
     /// The run has been stopped: wake whoever waits here, and close what is to be closed.
     fn wind_down(&self);
+    /// The supervisor is gone with the runtime: lets go of what is held by nobody who is dropped with it.
+    fn let_go(&self) {}
     /// Starts a worker where one is missing because another does not come back. True while items
     /// wait for a worker that may not be started yet.
     fn look(self: Arc<Self>) -> bool;
@@ -549,6 +551,10 @@ impl Drop for Task {
     fn drop(&mut self) {
         if !self.finished {
             self.hub.stop(Cause::RuntimeGone);
+            if self.seat.role() == Role::Supervisor {
+                // a stream's owner may wait for an item, and nobody else would wake it
+                self.hub.links().iter().for_each(|link| link.let_go());
+            }
         }
         let (left, only_closing) = {
             let mut roster = self.hub.roster.lock();

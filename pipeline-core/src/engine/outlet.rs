@@ -95,7 +95,12 @@ async fn fill<T: Send + 'static, O: Outlet<T>>(
     most: usize,
 ) -> Result<(), BoxError> {
     let hub = task.hub();
-    let (mut items, mut weights) = (Vec::new(), Weights::default());
+    let mut hand = Hand {
+        task,
+        outlet,
+        items: Vec::new(),
+        weights: Weights::default(),
+    };
     let mut unflushed = false;
     let mut turn_since = hub.now();
     loop {
@@ -103,7 +108,8 @@ async fn fill<T: Send + 'static, O: Outlet<T>>(
             if hub.stopped() {
                 return Poll::Ready(Step::Stop);
             }
-            match reader.poll_take(context, most, O::LAST_FIRST, &mut items, &mut weights) {
+            let Hand { items, weights, .. } = &mut hand;
+            match reader.poll_take(context, most, O::LAST_FIRST, items, weights) {
                 Poll::Ready(Taken::Items) => Poll::Ready(Step::Write),
                 Poll::Ready(Taken::End) => Poll::Ready(Step::End),
                 Poll::Pending if unflushed => Poll::Ready(Step::Flush),
@@ -111,9 +117,9 @@ async fn fill<T: Send + 'static, O: Outlet<T>>(
             }
         });
         match step.await {
-            Step::Write => write(task, outlet, &mut items, &mut weights).await?,
+            Step::Write => hand.write().await?,
             Step::Flush | Step::End if unflushed => {
-                guard(|| !hub.stopped(), || outlet.flush())
+                guard(|| !hub.stopped(), || hand.outlet.flush())
                     .await
                     .into_result()
                     .unwrap_or(Ok(()))?;
@@ -133,52 +139,88 @@ async fn fill<T: Send + 'static, O: Outlet<T>>(
     }
 }
 
-/// Gives the end what has been taken from the edge, until it has taken all of it.
-async fn write<T: Send + 'static, O: Outlet<T>>(
-    task: &Task,
-    outlet: &mut O,
-    items: &mut Vec<T>,
-    weights: &mut Weights,
-) -> Result<(), BoxError> {
-    let hub = task.hub();
-    let take = if O::LAST_FIRST {
-        Weights::take_last
-    } else {
-        Weights::take_first
-    };
-    while !items.is_empty() {
-        let offered = items.len();
-        let written = guard(|| !hub.stopped(), || outlet.write(items)).await;
-        let done = matches!(written, Guarded::Done(Ok(())));
-        let at_risk = if done {
-            0
-        } else {
-            shield::call(|| outlet.at_risk()).unwrap_or(0)
-        };
-        let safe = offered.saturating_sub(items.len() + at_risk);
-        task.settle(Fate::Delivered, take(weights, safe));
-        let error = match written {
-            Guarded::Done(Ok(())) if safe > 0 => continue,
-            Guarded::Done(Ok(())) => {
-                BoxError::from("it took none of the items, and reported no error")
-            }
-            Guarded::Done(Err(error)) => error,
-            Guarded::Panicked(payload) => shield::panic_error(payload),
-            Guarded::GivenUp => {
-                task.settle(Fate::Cancelled, take(weights, usize::MAX));
-                items.drain(..).for_each(shield::discard);
-                return Ok(());
-            }
-        };
-        let failed = if outlet.was_offered_all() {
-            usize::MAX
-        } else {
-            at_risk
-        };
-        task.settle(Fate::Failed, take(weights, failed));
-        task.settle(Fate::Cancelled, take(weights, usize::MAX));
-        items.drain(..).for_each(shield::discard);
-        return Err(error);
+/// What has been taken from the edge and is not settled yet, and the end that it is for.
+struct Hand<'a, T, O: Outlet<T>> {
+    task: &'a Task,
+    outlet: &'a mut O,
+    items: Vec<T>,
+    weights: Weights,
+}
+
+impl<T: Send + 'static, O: Outlet<T>> Hand<'_, T, O> {
+    /// Gives the end all of it.
+    async fn write(&mut self) -> Result<(), BoxError> {
+        let hub = Arc::clone(self.task.hub());
+        while !self.items.is_empty() {
+            let written = guard(|| !hub.stopped(), || self.outlet.write(&mut self.items)).await;
+            let done = matches!(written, Guarded::Done(Ok(())));
+            let at_risk = if done { 0 } else { self.at_risk() };
+            let safe = self.deliver(at_risk);
+            let error = match written {
+                Guarded::Done(Ok(())) if safe > 0 => continue,
+                Guarded::Done(Ok(())) => {
+                    BoxError::from("it took none of the items, and reported no error")
+                }
+                Guarded::Done(Err(error)) => error,
+                Guarded::Panicked(payload) => shield::panic_error(payload),
+                Guarded::GivenUp => {
+                    self.cancel();
+                    return Ok(());
+                }
+            };
+            let failed = if self.outlet.was_offered_all() {
+                usize::MAX
+            } else {
+                at_risk
+            };
+            let failed = self.take(failed);
+            self.task.settle(Fate::Failed, failed);
+            self.cancel();
+            return Err(error);
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+impl<T, O: Outlet<T>> Hand<'_, T, O> {
+    fn at_risk(&self) -> usize {
+        shield::call(|| self.outlet.at_risk()).unwrap_or(0)
+    }
+
+    /// Settles what the end has taken out, and says how many that are.
+    fn deliver(&mut self, at_risk: usize) -> usize {
+        let safe = self
+            .weights
+            .count()
+            .saturating_sub(self.items.len() + at_risk);
+        let delivered = self.take(safe);
+        self.task.settle(Fate::Delivered, delivered);
+        safe
+    }
+
+    /// Settles the rest.
+    fn cancel(&mut self) {
+        let cancelled = self.take(usize::MAX);
+        self.task.settle(Fate::Cancelled, cancelled);
+        self.items.drain(..).for_each(shield::discard);
+    }
+
+    fn take(&mut self, items: usize) -> u64 {
+        if O::LAST_FIRST {
+            self.weights.take_last(items)
+        } else {
+            self.weights.take_first(items)
+        }
+    }
+}
+
+/// In the middle of a write only when the runtime goes: what was given to the end is settled all the same (I9).
+impl<T, O: Outlet<T>> Drop for Hand<'_, T, O> {
+    fn drop(&mut self) {
+        if self.weights.count() > 0 {
+            let at_risk = self.at_risk();
+            self.deliver(at_risk);
+            self.cancel();
+        }
+    }
 }

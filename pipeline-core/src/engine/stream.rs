@@ -136,7 +136,7 @@ impl<T: Send + 'static> StreamEnd<T> {
     }
 
     /// The run is over, or will be as soon as this end has let go.
-    fn let_go(&self) {
+    fn end(&self) {
         let (source, items, weights, given) = {
             let mut inner = self.inner.lock();
             inner.over = true;
@@ -165,7 +165,11 @@ impl<T: Send + 'static> StreamEnd<T> {
 
 impl<T: Send + 'static> Link for StreamEnd<T> {
     fn wind_down(&self) {
-        self.let_go();
+        self.end();
+    }
+
+    fn let_go(&self) {
+        self.end();
     }
 
     fn look(self: Arc<Self>) -> bool {
@@ -177,7 +181,7 @@ impl<T: Send + 'static> Link for StreamEnd<T> {
     }
 
     fn clear(&self, _: &Ledger) {
-        self.let_go();
+        self.end();
     }
 }
 

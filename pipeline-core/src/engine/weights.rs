@@ -21,6 +21,11 @@ impl Weights {
         self.count += 1;
     }
 
+    /// Of how many items.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
     /// Takes those of up to `items` items from the back, and adds them up.
     pub(super) fn take_last(&mut self, items: usize) -> u64 {
         let left = self.count.saturating_sub(items);

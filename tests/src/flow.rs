@@ -238,12 +238,17 @@ impl Flow {
         let bound = job.plan().max_inside as u64;
         self.0.bound.store(bound, Ordering::SeqCst);
         let running = job.start()?;
+        self.started(running.control());
+        Ok(Live::new(running, self.clone()))
+    }
+
+    /// It was started by somebody else, who tells [`Flow::over`] or [`Flow::let_go`] of its end.
+    pub fn started(&self, control: Control) {
         self.state(|state| {
             state.stage = Stage::Started;
             state.closes = true;
-            state.control = Some(running.control());
+            state.control = Some(control);
         });
-        Ok(Live::new(running, self.clone()))
     }
 
     /// Runs it to its end.

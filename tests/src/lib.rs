@@ -37,6 +37,7 @@ pub mod flow;
 pub mod gate;
 pub mod gauge;
 pub mod live;
+pub mod model;
 pub mod must_use;
 pub mod prelude;
 pub mod random;

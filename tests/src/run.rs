@@ -118,20 +118,38 @@ impl Scenario {
     where
         F: AsyncFn(World) + Send + Sync + 'static,
     {
+        if let Err(wrong) = self.attempt(story) {
+            panic!("{wrong}");
+        }
+    }
+
+    /// The same, for who goes on when something is wrong.
+    ///
+    /// # Errors
+    ///
+    /// What a standing check found.
+    ///
+    /// # Panics
+    ///
+    /// If the story does.
+    pub fn attempt<F>(self, story: F) -> Result<(), String>
+    where
+        F: AsyncFn(World) + Send + Sync + 'static,
+    {
         let story = Arc::new(story);
         for &machine in &self.machines {
             for &order in &self.orders {
                 let world = World::new(&self.name, machine, order);
                 let limit = self.limit.unwrap_or(machine.limit());
-                watched(&world, &story, limit);
+                watched(&world, &story, limit)?;
             }
         }
+        Ok(())
     }
 }
 
 /// K5: one scenario in one world, in a thread of its own.
-#[track_caller]
-fn watched<F>(world: &World, story: &Arc<F>, limit: Duration)
+fn watched<F>(world: &World, story: &Arc<F>, limit: Duration) -> Result<(), String>
 where
     F: AsyncFn(World) + Send + Sync + 'static,
 {
@@ -144,17 +162,20 @@ where
         }
     });
     if end.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
-        panic!(
+        return Err(format!(
             "K5: {world} did not end within {limit:?}\n{}",
             world.describe()
-        );
+        ));
     }
     if let Err(panic) = thread.join() {
         eprintln!("in {world}");
         resume_unwind(panic);
     }
     let blame = world.verdict();
-    assert!(blame.is_empty(), "{world}:\n  {}", blame.join("\n  "));
+    if blame.is_empty() {
+        return Ok(());
+    }
+    Err(format!("{world}:\n  {}", blame.join("\n  ")))
 }
 
 fn play<F: AsyncFn(World)>(world: &World, story: &F) {

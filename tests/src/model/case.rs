@@ -1,0 +1,328 @@
+//! What a case says: a pipeline, what each item does in it, and what is done to the run.
+//!
+//! Times are in beats: 50 ms of the paused clock, half a millisecond of real time. What waits takes an even
+//! number of them and limits mostly an odd one, so that they tie only where that is meant.
+
+use std::time::Duration;
+
+use pipeline_core::error::{OnError, Overflow};
+
+use crate::run::Machine;
+
+/// A pipeline with its items, and what happens to it.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// Where it runs.
+    pub machine: Machine,
+    /// How many items the source has.
+    pub items: u64,
+    /// Where they come from.
+    pub source: Origin,
+    /// The source gives no more from here on, but breaks.
+    pub source_breaks: Option<(u64, Break)>,
+    /// Between the source and the first step.
+    pub buffer: usize,
+    /// From the source to the end.
+    pub steps: Vec<Step>,
+    /// Where they go.
+    pub end: End,
+    /// The end breaks at this item. A stream is dropped at it.
+    pub end_breaks: Option<u64>,
+    /// Which items panic when the library drops them.
+    pub bombs: Bombs,
+    /// The error channel.
+    pub errors: Option<Channel>,
+    /// What it does when it is full.
+    pub overflow: Overflow,
+    /// When failures end the run.
+    pub on_error: Option<OnError>,
+    /// What is done to the run.
+    pub strike: Option<Strike>,
+}
+
+/// Where items come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// An iterator.
+    Iterator,
+    /// A source that waits before each item.
+    Source(Wait),
+    /// A channel of so many places, and a sender that waits before each item.
+    Channel(usize, Wait),
+}
+
+/// How a source breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Break {
+    /// With an error, if it can give one.
+    Fails,
+    /// With a panic.
+    Panics,
+}
+
+/// Where items go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum End {
+    /// A closure; it breaks by a panic.
+    Closure,
+    /// A closure that may fail.
+    TryClosure(Wait),
+    /// A sink; it breaks by an error.
+    Sink(Wait),
+    /// A stream whose reader waits after each item.
+    Stream(Wait),
+    /// A list.
+    Collect,
+    /// A fold; it breaks by a panic.
+    Fold,
+}
+
+/// Which items panic when they are dropped by the library. Whoever of the user's drops one defuses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Bombs {
+    /// None.
+    No,
+    /// Every third, as the source made it.
+    Originals,
+    /// The copies of every third.
+    Copies,
+}
+
+/// A channel for failures or for dead letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Channel {
+    /// Its places.
+    pub capacity: usize,
+    /// Who reads it.
+    pub reader: Reader,
+}
+
+/// When somebody reads a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reader {
+    /// At once.
+    Attentive,
+    /// When the run is over.
+    Late,
+    /// Never: its receiver is dropped before the run.
+    Gone,
+}
+
+/// One step.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// What it is.
+    pub kind: Kind,
+    /// Items in work at once.
+    pub parallelism: usize,
+    /// Whether results leave in order.
+    pub ordered: bool,
+    /// The window is so much larger than the parallelism.
+    pub spare: usize,
+    /// The longest stay, in beats.
+    pub timeout: Option<u64>,
+    /// The longest attempt, in beats.
+    pub attempt_timeout: Option<u64>,
+    /// Whether items are tried again.
+    pub retry: Option<Retries>,
+    /// The dead letters.
+    pub letters: Option<Channel>,
+    /// What items do, one after another and from the beginning again.
+    pub acts: Vec<Act>,
+}
+
+/// What a step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A stage that is cloned.
+    Stage,
+    /// A stage that is made by a function.
+    Factory,
+    /// A closure on threads that may block.
+    Blocking,
+    /// Leaves out the items that would be in trouble.
+    Filter,
+}
+
+/// How items are tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Retries {
+    /// How often.
+    pub most: u32,
+    /// The first pause, in beats.
+    pub pause: u64,
+    /// Each pause is twice as long as the one before.
+    pub doubles: bool,
+    /// Also after panics.
+    pub panics: bool,
+    /// Not after errors that are there to stay.
+    pub asks: bool,
+}
+
+/// What an item does in a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Act {
+    /// Before anything else, in each attempt.
+    pub wait: Wait,
+    /// What is wrong with the first attempts.
+    pub trouble: Trouble,
+    /// With how many of them.
+    pub times: u32,
+}
+
+/// How somebody waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Wait {
+    /// Not at all.
+    Not,
+    /// Gives way so often.
+    Turns(u8),
+    /// So many beats.
+    Beats(u64),
+}
+
+/// What is wrong with an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Trouble {
+    /// Nothing.
+    No,
+    /// An error.
+    Fails,
+    /// An error that is there to stay.
+    FailsForGood,
+    /// A panic of the call.
+    PanicsWhenCalled,
+    /// A panic of the future's poll.
+    PanicsWhenPolled,
+    /// A panic of the future's drop, after it was ready.
+    PanicsWhenDropped,
+    /// An error of all attempts before this one, and then a panic of the item's clone.
+    PanicsWhenCopied(u32),
+    /// The future never ends.
+    Hangs,
+    /// It takes so many beats more, and then succeeds.
+    IsSlow(u64),
+}
+
+/// What somebody does to the run at an event of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Strike {
+    /// The number of the event.
+    pub at: u64,
+    /// What.
+    pub how: How,
+    /// In the middle of the event, and not just after it.
+    pub inside: bool,
+}
+
+/// What somebody does to the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum How {
+    /// A cancel.
+    Cancel,
+    /// A cancel by a token.
+    CancelToken,
+    /// A drain, in so many beats.
+    Drain(u64),
+    /// A drain by a token, in so many beats.
+    DrainToken(u64),
+    /// Its owner is dropped.
+    Drop,
+    /// All handles but the owner are dropped.
+    DropControls,
+    /// The runtime goes.
+    RuntimeGone,
+}
+
+impl Step {
+    /// What the item of this number does.
+    pub fn act(&self, index: u64) -> Act {
+        self.acts[(index % self.acts.len() as u64) as usize]
+    }
+
+    /// Whether it is limited by time.
+    pub fn is_timed(&self) -> bool {
+        self.timeout.is_some() || self.attempt_timeout.is_some()
+    }
+
+    /// How often an item may be tried again.
+    pub fn retries(&self) -> u32 {
+        self.retry.map_or(0, |retry| retry.most)
+    }
+
+    /// Whether items are copied.
+    pub fn copies(&self) -> bool {
+        self.retries() > 0 || self.letters.is_some()
+    }
+
+    /// Whether an item is copied just before this attempt.
+    pub fn copies_before(&self, attempt: u32) -> bool {
+        self.copies() && (attempt == 1 || self.letters.is_some() || attempt <= self.retries())
+    }
+}
+
+impl Act {
+    /// Whether the item's clone panics just before this attempt.
+    pub fn breaks_copy(&self, attempt: u32) -> bool {
+        self.trouble == Trouble::PanicsWhenCopied(attempt)
+    }
+
+    /// What is wrong with this attempt.
+    pub fn trouble(&self, attempt: u32) -> Trouble {
+        match self.trouble {
+            Trouble::PanicsWhenCopied(at) if attempt < at => Trouble::Fails,
+            Trouble::PanicsWhenCopied(_) => self.trouble,
+            trouble if attempt <= self.times => trouble,
+            _ => Trouble::No,
+        }
+    }
+}
+
+impl How {
+    /// Whether the run is to be stopped by it, now or after a while.
+    pub fn ends(self) -> bool {
+        self != How::DropControls
+    }
+}
+
+impl Case {
+    /// Whether times are real, so that nobody knows them before.
+    pub fn is_real_time(&self) -> bool {
+        self.machine != Machine::Paused
+    }
+
+    /// So many beats.
+    pub fn beats(&self, beats: u64) -> Duration {
+        let beat = if self.is_real_time() {
+            Duration::from_micros(500)
+        } else {
+            Duration::from_millis(50)
+        };
+        beat * u32::try_from(beats).unwrap_or(u32::MAX)
+    }
+
+    /// All steps that are no filters keep the order.
+    pub fn is_ordered(&self) -> bool {
+        let mut stages = self.steps.iter().filter(|step| step.kind != Kind::Filter);
+        stages.all(|step| step.ordered)
+    }
+
+    /// Whether a step runs on threads of its own.
+    pub fn blocks(&self) -> bool {
+        self.steps.iter().any(|step| step.kind == Kind::Blocking)
+    }
+
+    /// Whether a channel may be full for good, and who has failed waits for it.
+    pub fn may_stand_still(&self) -> bool {
+        let letters = self.steps.iter().filter_map(|step| step.letters);
+        let late = letters.chain(self.errors).any(|channel| {
+            channel.reader == Reader::Late && (channel.capacity as u64) < self.items
+        });
+        self.overflow == Overflow::Wait && late
+    }
+}
+
+/// The name of a step.
+pub fn name(step: usize) -> String {
+    format!("step {step}")
+}

@@ -9,6 +9,7 @@
 
 use std::env;
 use std::io::{IsTerminal, stderr};
+use std::panic::{set_hook, take_hook};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -92,7 +93,41 @@ struct Sums {
     wrong: Mutex<Option<Wrong>>,
 }
 
+/// The seeds of the cases that are being played, for a panic that ends the process.
+static PLAYING: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+/// A panic came to the hook. Those of the cases pass it by.
+static PANICKED: AtomicBool = AtomicBool::new(false);
+
+/// Says which cases it may have been: what panics here is not part of any.
+fn watch_panics() {
+    let print = take_hook();
+    set_hook(Box::new(move |panic| {
+        PANICKED.store(true, SeqCst);
+        print(panic);
+        if let Ok(playing) = PLAYING.try_lock() {
+            for seed in playing.iter() {
+                eprintln!("playing: cargo run --release -p tests --bin faults -- --replay {seed}");
+            }
+        }
+    }));
+}
+
+/// Plays one case, in which nothing but the case may panic.
+fn play(seed: u64, case: &Case) -> Result<Seen, String> {
+    let playing = || PLAYING.lock().expect("no panic under this lock");
+    playing().push(seed);
+    let result = check(case);
+    playing().retain(|other| *other != seed);
+    if PANICKED.swap(false, SeqCst) {
+        return Err(format!(
+            "a panic that is not the case's, printed above; {result:?}"
+        ));
+    }
+    result
+}
+
 fn main() -> ExitCode {
+    watch_panics();
     let options = match Options::parse(env::args().skip(1)) {
         Ok(options) => options,
         Err(wrong) => {
@@ -138,7 +173,7 @@ fn work(sums: &Sums, options: &Options, began: Instant) {
         }
         let seed = Random::new(options.seed.wrapping_add(number << 32)).number();
         let case = Case::by_lot(seed);
-        match check(&case) {
+        match play(seed, &case) {
             Ok(seen) => sums
                 .seen
                 .lock()
@@ -220,7 +255,7 @@ fn explain(wrong: Wrong) {
     eprintln!("\nseed {seed}: {what}\n{case:?}");
     eprintln!("again: cargo run --release -p tests --bin faults -- --replay {seed}");
     let patience = Duration::from_secs(20);
-    let (smaller, what) = shrink(case, what, patience, |case| check(case).map(drop));
+    let (smaller, what) = shrink(case, what, patience, |case| play(seed, case).map(drop));
     eprintln!("\nsmaller: {what}\n{smaller:?}");
 }
 
@@ -229,7 +264,7 @@ fn replay(seed: u64) -> ExitCode {
     let case = Case::by_lot(seed);
     println!("{case:?}");
     for _ in 0..20 {
-        match check(&case) {
+        match play(seed, &case) {
             Ok(seen) => println!("right: {} items, {} faults", seen.items, seen.injected()),
             Err(what) => {
                 explain(Wrong { seed, case, what });

@@ -36,7 +36,7 @@ pub async fn play(case: &Arc<Case>, world: &World) -> Seen {
         pipeline = append(pipeline, &book, index, sender);
         letters.push(told);
     }
-    let mut run = Play {
+    let mut game = Play {
         book: book.clone(),
         letters,
         own: None,
@@ -44,7 +44,7 @@ pub async fn play(case: &Arc<Case>, world: &World) -> Seen {
     let book_ = book.clone();
     let ended = match case.end {
         End::Closure => {
-            run.to_end(pipeline.for_each(move |parcel| hand_or_panic(&book_, &parcel)))
+            game.run(pipeline.for_each(move |parcel| hand_or_panic(&book_, &parcel)))
                 .await
         }
         End::TryClosure(wait) => {
@@ -55,15 +55,15 @@ pub async fn play(case: &Arc<Case>, world: &World) -> Seen {
                     hand(&book, &parcel)
                 }
             });
-            run.to_end(job).await
+            game.run(job).await
         }
-        End::Sink(wait) => run.to_end(pipeline.sink(CaseSink::new(&book, wait))).await,
+        End::Sink(wait) => game.run(pipeline.sink(CaseSink::new(&book, wait))).await,
         End::Fold => {
             let job = pipeline.fold((), move |(), parcel| hand_or_panic(&book_, &parcel));
-            run.to_end(job).await
+            game.run(job).await
         }
-        End::Collect => run.collect(pipeline.collect()).await,
-        End::Stream(wait) => run.read(pipeline.into_stream(), wait).await,
+        End::Collect => game.collect(pipeline.collect()).await,
+        End::Stream(wait) => game.read(pipeline.into_stream(), wait).await,
     };
     if let Some(sending) = sending {
         sending.await.expect("no panic");
@@ -165,7 +165,7 @@ impl Play {
         (running, told, most)
     }
 
-    async fn to_end(&mut self, job: Job) -> Ended {
+    async fn run(&mut self, job: Job) -> Ended {
         let (mut running, told, most) = self.start(job);
         let control = running.control();
         let result = self.strike_into(running.wait(), control).await;

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use pipeline_core::config::Retry;
-use pipeline_core::error::Cause;
+use pipeline_core::error::{Cause, Overflow};
 use pipeline_core::prelude::*;
 use pipeline_core::report::Outcome;
 use pipeline_core::run::Control;
@@ -487,6 +487,35 @@ fn an_end_that_is_dropped_in_the_middle_has_settled_what_it_took() {
                 (error.report.items.delivered, error.report.items.cancelled),
                 (4, 5)
             );
+        });
+}
+
+/// A failure that waits for room when its runtime goes is counted as one that nobody received.
+#[test]
+fn a_failure_that_waits_when_its_runtime_goes_is_counted() {
+    scenario("runtime of a failure gone")
+        .on(THREADS)
+        .run(async |world| {
+            let runtime = world.machine().runtime();
+            let (flow, (errors, failures)) = (world.flow(), mpsc::channel(1));
+            let body = flow.breaks(2, |_| true);
+            let gauge = body.gauge();
+            let job = Pipeline::from_iter(flow.items(0..9))
+                .stage(body)
+                .parallelism(2)
+                .for_each(flow.receive())
+                .errors(errors)
+                .error_overflow(Overflow::Wait);
+            let mut run = {
+                let _inside = runtime.enter();
+                flow.start(job).unwrap()
+            };
+            assert!(world.settled(|| gauge.count()).await > 1);
+            flow.let_go();
+            runtime.shutdown_background();
+            let report = run.wait().await.unwrap_err().report;
+            assert_eq!(all_errors(failures).await.len(), 1);
+            assert_eq!(not_delivered(&report) + 1, report.items.failed);
         });
 }
 

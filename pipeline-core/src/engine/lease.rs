@@ -33,6 +33,8 @@ pub(super) struct Lease<W: Work, P: Fuse<W::Out>> {
     pub(super) last: Option<BoxError>,
     /// The keeper may decide about the item in work, as well as this worker.
     watched: Option<usize>,
+    /// A failure waits for room in its channel: nobody receives it if this ends.
+    pub(super) untold: bool,
     /// For the limits of time and the pauses of the item in work.
     pub(super) timer: Timer,
 }
@@ -50,6 +52,7 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
             copy: None,
             last: None,
             watched: None,
+            untold: false,
             timer: Timer::default(),
         }
     }
@@ -241,6 +244,9 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
     }
 
     fn clear(&mut self) {
+        if mem::take(&mut self.untold) {
+            self.lost_error();
+        }
         self.cancelled();
         self.deliver();
         let ledger = self.station.hub.ledger();

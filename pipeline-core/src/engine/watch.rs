@@ -12,7 +12,7 @@ use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use super::{
     envelope::Slot,
-    failures::{Failure, Told},
+    failures::{Failure, Told, Unsent},
     hub::Task,
     seat::{Role, Seat},
     station::{Fuse, Station, Work},
@@ -128,8 +128,8 @@ impl<W: Work, P: Fuse<W::Out>> Station<W, P> {
         key
     }
 
-    /// Nobody else decides about this item any more.
-    async fn time_is_over(&self, entry: Entry<W::In>) {
+    /// Nobody else decides about this item any more. What comes back is to be sent, with waiting.
+    fn time_is_over(self: &Arc<Self>, entry: Entry<W::In>) -> Option<Late<W, P>> {
         let Entry {
             sequence,
             origin,
@@ -138,24 +138,46 @@ impl<W: Work, P: Fuse<W::Out>> Station<W, P> {
             copy,
             last,
         } = entry;
-        let mut tally = Tally {
-            failed: 1,
-            timeouts: 1,
-            failed_origins: origin.count().into(),
-            ..Tally::default()
+        let mut counted = Counted {
+            station: Arc::clone(self),
+            tally: Tally {
+                failed: 1,
+                timeouts: 1,
+                failed_origins: origin.count().into(),
+                undelivered: 1,
+                ..Tally::default()
+            },
         };
         let mut gap = [Slot::Gap].into();
         self.output.complete(self.plan.ordered, sequence, &mut gap);
         let source = TimedOut::new(limit, self.recovery.time_of(limit), last);
         let failure = Failure::new(ErrorKind::TimedOut, source.into());
-        let told = match self.tell(failure, origin, attempts, copy) {
-            Told::Yes => true,
-            Told::No => false,
-            Told::Wait(unsent) => unsent.send_later(&self.hub).await,
-        };
-        tally.undelivered += u64::from(!told);
-        if let Some(input) = self.input.upgrade() {
-            input.count(&mut tally);
+        match self.tell(failure, origin, attempts, copy) {
+            Told::Yes => counted.tally.undelivered = 0,
+            Told::No => {}
+            Told::Wait(unsent) => return Some(Late { unsent, counted }),
+        }
+        None
+    }
+}
+
+/// A failure that waits for room in its channel.
+struct Late<W: Work, P: Fuse<W::Out>> {
+    unsent: Unsent<W::Item>,
+    counted: Counted<W, P>,
+}
+
+/// What was decided about an item: counted when it is dropped, also when that is because the runtime
+/// goes (I9).
+struct Counted<W: Work, P: Fuse<W::Out>> {
+    station: Arc<Station<W, P>>,
+    tally: Tally,
+}
+
+impl<W: Work, P: Fuse<W::Out>> Drop for Counted<W, P> {
+    fn drop(&mut self) {
+        if let Some(input) = self.station.input.upgrade() {
+            input.count(&mut self.tally);
         }
     }
 }
@@ -184,8 +206,12 @@ async fn keep<W: Work, P: Fuse<W::Out>>(task: Task, station: Arc<Station<W, P>>)
             }
         });
         let Some(expired) = expired.await else { break };
-        for entry in expired {
-            station.time_is_over(entry).await;
+        let over = |entry| station.time_is_over(entry);
+        let late: Vec<_> = expired.into_iter().filter_map(over).collect();
+        for mut late in late {
+            if late.unsent.send_later(&hub).await {
+                late.counted.tally.undelivered = 0;
+            }
         }
     }
     task.finish();

@@ -224,7 +224,10 @@ pub(super) async fn process<W, P, F>(
             Break::FullChannel(unsent) => {
                 lease.park();
                 let hub = Arc::clone(&lease.station.hub);
-                if !unsent.send_later(&hub).await {
+                lease.untold = true;
+                let told = unsent.send_later(&hub).await;
+                lease.untold = false;
+                if !told {
                     lease.lost_error();
                 }
                 lease.unpark();

@@ -23,6 +23,7 @@ pages! {
     running: "../pages/running.md",
     failures: "../pages/failures.md",
     guarantees: "../pages/guarantees.md",
+    figures: "../pages/figures.md",
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub fn shrink(
 }
 
 /// Cases that are simpler by one thing, the boldest first.
-fn candidates(case: &Case) -> Vec<Case> {
+pub fn candidates(case: &Case) -> Vec<Case> {
     let mut all = Vec::new();
     let mut simpler = |change: &dyn Fn(&mut Case)| {
         let mut simpler = case.clone();

@@ -175,7 +175,7 @@ where
     if pause.is_zero() {
         // a body that fails at once must not keep its thread from everybody else
         rt::give_way().await;
-        if attempts.stay.is_some_and(|stay| Moment::now() >= stay) {
+        if attempts.stay.is_some_and(|stay| Moment::now() > stay) {
             return Next::GivenUp(Attempts::out_of_time(lease, Limit::Stay));
         }
     } else {

@@ -113,6 +113,8 @@ impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
     /// are there at once; the pool keeps the threads of those that have left for a while, so more of
     /// them may be alive, idle. A body that runs cannot be cancelled: a run that is cancelled or drained
     /// ends when those in work have come back, and so does the shutdown of the runtime.
+    ///
+    /// Tokio's paused clock, in tests, stands still while any worker of such a stage is there.
     pub fn blocking<F, U>(self, function: F) -> Pipeline<U, Open<T, U, impl Stage<T, U> + Clone>>
     where
         F: Fn(T) -> U + Send + Sync + 'static,

@@ -56,6 +56,8 @@
 //! - At most `parallelism` bodies of a stage are in work, and at most [`Plan::max_inside`](plan::Plan)
 //!   items inside the pipeline, whatever is slow.
 //! - A panic of your code is the error of its item, and concerns nobody else.
+//! - What becomes of an item is decided once: its result, its failure, its time limit or a cancel,
+//!   whatever comes together. A failure is told once, to one place, or counted.
 //! - A run has one outcome, and the first cause wins. After [`Running::wait`] nothing of yours runs.
 //! - A pipeline that waits costs nothing: no polling, no ticks.
 //! - No unsafe code; nothing is printed; no global state is touched.

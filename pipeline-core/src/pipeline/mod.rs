@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `sources` | `from_iter`, `from_stream`, `from_try_stream`, `from_source`, `channel`, `buffer` |
 //! | `steps` | stages, and what is fused into them |
-//! | `options` | `name`, `parallelism`, `ordered`, `unordered`, `window` |
+//! | `options` | `name`, `parallelism`, `ordered`, `unordered`, `window`, `timeout`, `attempt_timeout`, `retry`, `retry_if`, `dead_letters` |
 //! | `ends` | what makes a [`Job`](crate::Job) of it |
 //! | `tail` | the last step by type, and how it is closed |
 
@@ -52,8 +52,8 @@ use crate::stage::Stage;
 /// # Defaults
 ///
 /// Parallelism 1, ordered, a window of `max(4 * parallelism, 1024)` items, 1024 items read ahead of
-/// the first step, and the first failure ends the run: the defaults never reorder and never hide an
-/// error.
+/// the first step, no limit of time, no retry, and the first failure ends the run: the defaults never
+/// reorder and never hide an error.
 ///
 /// # Bounds
 ///

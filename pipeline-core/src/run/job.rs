@@ -74,12 +74,16 @@ impl<R: Send + 'static> Job<R> {
     }
 
     /// When failures end the run. Default: never if there is an error channel, else at the first.
+    ///
+    /// Failures that go to the [`dead_letters`](crate::Pipeline::dead_letters) of their stage do not
+    /// count, nor do attempts that are tried again.
     pub fn on_error(mut self, policy: OnError) -> Self {
         self.on_error = Some(policy);
         self
     }
 
-    /// What a full error channel does. Default: errors are counted, and the run goes on.
+    /// What a full error channel does, and a full channel of
+    /// [`dead_letters`](crate::Pipeline::dead_letters). Default: errors are counted, and the run goes on.
     pub fn error_overflow(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow;
         self

@@ -39,13 +39,14 @@ use crate::{config::StageConfig, error::BoxError};
 /// # Errors
 ///
 /// An `Err` fails the item and nothing else: it is told as a [`StageError`](crate::StageError), see
-/// [the errors of a job](crate::error). So is a panic; the worker's value is then dropped
-/// without `close`, and a new one is made.
+/// [the errors of a job](crate::error). So is a panic, or an item whose time is over
+/// ([`timeout`](crate::Pipeline::timeout)); the worker's value is then dropped without `close`, and a new
+/// one is made. With [`retry`](crate::Pipeline::retry) the item is tried again first.
 ///
 /// # Cancel safety
 ///
-/// A cancelled run drops the future of `process` where it waits, with the item, and the value with
-/// it. Several items are worked on in one task, one after another: they share its task id, its
+/// A cancelled run, and a limit of time, drop the future of `process` where it waits, with the item, and
+/// the value with it. Several items are worked on in one task, one after another: they share its task id, its
 /// task-locals and its cooperative budget. A body that computes for long without awaiting holds up
 /// its runtime thread, as in any task; [`blocking`](crate::Pipeline::blocking) is for that.
 ///

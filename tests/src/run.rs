@@ -140,12 +140,18 @@ impl Scenario {
         for &machine in &self.machines {
             for &order in &self.orders {
                 let world = World::new(&self.name, machine, order);
-                let limit = self.limit.unwrap_or(machine.limit());
+                let limit = self.limit.unwrap_or(machine.limit()) * patience();
                 watched(&world, &story, limit)?;
             }
         }
         Ok(())
     }
+}
+
+/// How many times longer than usual things may take: `PATIENCE=20` under miri and sanitizers.
+fn patience() -> u32 {
+    let times = std::env::var("PATIENCE").ok();
+    times.map_or(1, |times| times.parse().expect("PATIENCE is a number"))
 }
 
 /// K5: one scenario in one world, in a thread of its own.

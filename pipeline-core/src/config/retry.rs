@@ -141,6 +141,9 @@ impl fmt::Display for Retry {
         if self.doubles {
             f.write_str(" doubling")?;
         }
+        if self.jitter {
+            f.write_str(" with jitter")?;
+        }
         Ok(())
     }
 }

@@ -1149,3 +1149,38 @@ fn many_items_may_be_in_trouble_at_once() {
             );
         });
 }
+
+/// The last attempt of a blocking body ends with its time, though the limit of the item is far away.
+#[test]
+fn the_last_attempt_of_a_blocking_body_fails_in_time() {
+    scenario("the last blocking attempt")
+        .on(THREADS)
+        .in_both_orders()
+        .run(async |world| {
+            let flow = world.flow();
+            let (errors, mut failures) = mpsc::channel(16);
+            let (log, door) = (Log::new(), Door::new());
+            let (tries, shut) = (log.clone(), door.clone());
+            flow.failed(0);
+            let job = Pipeline::from_iter(flow.parcels(0..1))
+                .try_blocking(move |parcel: Parcel| {
+                    if tries.begin(parcel.index, 0) == 1 {
+                        return Err(parcel.fault("not yet"));
+                    }
+                    shut.pass();
+                    Ok(parcel.open().output())
+                })
+                .in_order(world.order())
+                .timeout(24 * HOUR)
+                .attempt_timeout(ms(50))
+                .retry(Retry::fixed(ms(1)).max_retries(1))
+                .for_each(flow.receive())
+                .errors(errors);
+            let mut run = flow.start(job).unwrap();
+            let error = failures.recv().await.expect("the attempt hangs");
+            assert_eq!((error.kind(), error.attempts()), (ErrorKind::TimedOut, 2));
+            door.open();
+            let report = run.wait().await.unwrap();
+            assert_eq!(report.items.failed, 1);
+        });
+}

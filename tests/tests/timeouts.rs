@@ -961,3 +961,22 @@ fn each_stage_has_its_own_limit() {
             );
         });
 }
+
+/// A run does not wait for limits that nobody needs any more.
+#[test]
+fn a_limit_of_blocking_bodies_that_is_not_reached_holds_nobody_up() {
+    scenario("blocking, in time")
+        .on(THREADS)
+        .in_both_orders()
+        .run(async |world| {
+            let flow = world.flow();
+            let job = Pipeline::from_iter(flow.items(0..5))
+                .blocking(Item::output)
+                .parallelism(2)
+                .in_order(world.order())
+                .timeout(24 * HOUR)
+                .for_each(flow.receive());
+            let report = flow.run(job).await.unwrap();
+            assert_eq!((report.items.delivered, report.stages[0].timeouts), (5, 0));
+        });
+}

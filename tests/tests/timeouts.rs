@@ -980,3 +980,22 @@ fn a_limit_of_blocking_bodies_that_is_not_reached_holds_nobody_up() {
             assert_eq!((report.items.delivered, report.stages[0].timeouts), (5, 0));
         });
 }
+
+/// A body that waits, and is ready when it is looked at next, has its result however late that is, and is counted.
+#[test]
+fn a_body_that_is_ready_late_has_its_result_and_is_an_overrun() {
+    scenario("ready late").in_both_orders().run(async |world| {
+        let flow = world.flow();
+        let job = Pipeline::from_iter(flow.items(0..1))
+            .stage(flow.sleeps(1, |_| ms(20)))
+            .in_order(world.order())
+            .timeout(ms(10))
+            .for_each(flow.receive());
+        let mut run = flow.start(job).unwrap();
+        world.settled(|| flow.pulled()).await;
+        // the thread was busy with something else all the while
+        advance(ms(60)).await;
+        let report = run.wait().await.unwrap();
+        assert_eq!((report.items.delivered, report.stages[0].overruns), (1, 1));
+    });
+}

@@ -71,8 +71,8 @@ impl StageError {
         &self.origin
     }
 
-    /// How often the body ran for this item, from 1: more than once with
-    /// [`retry`](crate::Pipeline::retry).
+    /// How often the body ran for this item: more than once with [`retry`](crate::Pipeline::retry).
+    /// At least 1, also for an item whose `Clone` panicked before its body could run.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.attempts

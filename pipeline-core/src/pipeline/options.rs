@@ -228,7 +228,8 @@ impl<T, L> Pipeline<T, L> {
     /// they are counted. It ends with the run.
     ///
     /// Each item is cloned before its body begins, on the worker, also when nothing fails: put large
-    /// inputs into an `Arc`.
+    /// inputs into an `Arc`. An item whose `Clone` panics then has no copy to send, and is told like any
+    /// other failure.
     ///
     /// ```
     /// use pipeline_core::prelude::*;

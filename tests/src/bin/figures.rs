@@ -327,7 +327,7 @@ fn leaks(_: &Options) -> Result<Vec<Row>, String> {
     }
     Ok(vec![Row::new(
         "tasks / bytes left by 1,000 runs",
-        "0 / 0 (to within 64 kB)",
+        "0 / less than 8 kB, and 8 kB for each thread of the blocking pool",
         "`cargo test -p tests --test memory`",
     )])
 }

@@ -394,13 +394,17 @@ fn a_run_may_be_drained_at_any_moment() {
 #[test]
 fn a_drain_without_a_deadline_waits_for_as_long_as_it_takes() {
     scenario("without a deadline").run(async |world| {
-        let flow = world.flow();
+        let (flow, gates) = (world.flow(), Gates::new());
         let job = Pipeline::from_iter(flow.items(0..1))
-            .stage(flow.sleeps(1, |_| 400_000 * 24 * HOUR))
+            .stage(flow.gated(1, &gates))
             .for_each(flow.receive());
         let mut run = flow.start(job).unwrap();
-        sleep(ms(1)).await;
+        world.settled(|| flow.pulled()).await;
         run.control().drain(std::time::Duration::MAX);
+        // nothing else is there to jump to
+        let years = tokio::time::timeout(40 * 365 * 24 * HOUR, run.wait()).await;
+        assert!(years.is_err(), "it gave up: {years:?}");
+        gates.open(0);
         let report = run.wait().await.unwrap();
         assert_eq!(report.items.delivered, 1);
     });

@@ -35,7 +35,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Plan {
-    /// From the source to the end.
+    /// From the sources to the ends: each step after those that it takes from.
     pub steps: Vec<Step>,
     /// `F`: the most source items that can have been taken from the source and not be over yet. For
     /// a channel it includes what waits in the channel.
@@ -50,6 +50,9 @@ pub struct Step {
     pub name: Arc<str>,
     /// What it is, with its options.
     pub kind: StepKind,
+    /// The steps that it takes from, by their places in [`Plan::steps`]: none for a source, several
+    /// where pipelines come together.
+    pub inputs: Vec<usize>,
 }
 
 /// What a step is.
@@ -87,6 +90,26 @@ pub enum StepKind {
         #[doc(hidden)]
         mistake: Option<Mistake>,
     },
+    /// A structural step: it batches, expands, branches, joins or waits.
+    Operator {
+        /// What it was set to, for people.
+        options: String,
+        /// Items that it can hold inside, what it has taken at once and not worked on among them.
+        holds: usize,
+        /// Items that wait behind each of its branches for the next step.
+        buffer: usize,
+        /// How many branches it gives to; 1 for most.
+        branches: usize,
+        /// Most items of an input that become one.
+        gathers: usize,
+        /// Whether it makes one item of one of each input.
+        joins: bool,
+        /// The setting for which it needs timers, if there is one.
+        timed: Option<&'static str>,
+        /// What is to be refused at the start.
+        #[doc(hidden)]
+        mistake: Option<Mistake>,
+    },
     /// Where items end.
     End {
         /// Items that it takes at once.
@@ -103,6 +126,10 @@ pub enum Mistake {
     MisplacedBuffer,
     /// [`retry_if`](crate::Pipeline::retry_if) without [`retry`](crate::Pipeline::retry).
     RetryIfAlone,
+    /// A number that has to be 1 at least.
+    Zero(&'static str),
+    /// A time that has to be longer than zero.
+    ZeroTime(&'static str),
 }
 
 impl Step {
@@ -113,13 +140,6 @@ impl Step {
                 format!("{}+{}", self.name, fused.join("+")).into()
             }
             _ => Arc::clone(&self.name),
-        }
-    }
-
-    /// Remembers what is to be refused at the start.
-    pub(crate) fn misplace_buffer(&mut self) {
-        if let StepKind::Stage { mistake, .. } = &mut self.kind {
-            *mistake = Some(Mistake::MisplacedBuffer);
         }
     }
 
@@ -153,11 +173,23 @@ impl Step {
             StepKind::Stage {
                 mistake: Some(Mistake::MisplacedBuffer),
                 ..
+            }
+            | StepKind::Operator {
+                mistake: Some(Mistake::MisplacedBuffer),
+                ..
             } => Err(BuildError::MisplacedBuffer(name())),
             StepKind::Stage {
                 mistake: Some(Mistake::RetryIfAlone),
                 ..
             } => Err(BuildError::Without(name(), "retry_if", "retry")),
+            StepKind::Operator {
+                mistake: Some(Mistake::Zero(setting)),
+                ..
+            } => zero(setting),
+            StepKind::Operator {
+                mistake: Some(Mistake::ZeroTime(setting)),
+                ..
+            } => zero_time(setting),
             _ => Ok(()),
         }
     }
@@ -173,16 +205,8 @@ impl Step {
                 ..
             } => Some("attempt_timeout"),
             StepKind::Stage { retry: Some(_), .. } => Some("retry"),
+            StepKind::Operator { timed, .. } => timed,
             _ => None,
-        }
-    }
-
-    /// Items that it can hold back from the next step.
-    pub(crate) fn capacity(&self) -> usize {
-        match self.kind {
-            StepKind::Source { buffer, .. } => buffer,
-            StepKind::Stage { window, .. } => window,
-            StepKind::End { batch } => batch,
         }
     }
 
@@ -232,34 +256,106 @@ impl Step {
                 }
                 text
             }
+            StepKind::Operator {
+                options, buffer, ..
+            } if options.is_empty() => format!("buffer {buffer}"),
+            StepKind::Operator {
+                options, buffer, ..
+            } => format!("{options}, buffer {buffer}"),
             StepKind::End { batch } => format!("takes up to {batch} at once"),
         }
     }
 
-    fn factor(&self) -> String {
+    /// What it adds to the bound, as a sum of products: so many, of what stands for so many items, and
+    /// where. `inputs` and `output` are the most source items that one of its inputs or outputs can stand for.
+    fn factors(&self, input: usize, output: usize) -> Vec<(usize, usize, String)> {
         match &self.kind {
-            StepKind::Source {
-                channel: None,
+            StepKind::Source { channel, buffer } => {
+                let channel = channel.map(|channel| (channel, 1, format!("capacity {channel}")));
+                let buffer = (*buffer, 1, format!("buffer {buffer}"));
+                channel.into_iter().chain([buffer]).collect()
+            }
+            StepKind::Stage { window, .. } => vec![(*window, output, format!("window {window}"))],
+            StepKind::Operator {
+                holds,
                 buffer,
-            } => format!("buffer {buffer}"),
-            StepKind::Source {
-                channel: Some(channel),
-                buffer,
-            } => format!("capacity {channel} + buffer {buffer}"),
-            StepKind::Stage { window, .. } => format!("window {window}"),
-            StepKind::End { batch } => format!("{batch} at the end"),
+                branches,
+                ..
+            } => {
+                let buffers = buffer.saturating_mul(*branches);
+                let name = if *branches == 1 {
+                    format!("buffer {buffer}")
+                } else {
+                    format!("{branches} buffers of {buffer}")
+                };
+                vec![
+                    (*holds, input, format!("{holds} in {}", self.name)),
+                    (buffers, output, name),
+                ]
+            }
+            StepKind::End { batch } => vec![(*batch, input, format!("{batch} at the end"))],
+        }
+    }
+}
+
+impl StepKind {
+    /// Items that wait behind it, or behind each of its branches, for the next step.
+    pub(crate) fn capacity(&self) -> usize {
+        match *self {
+            StepKind::Source { buffer, .. } | StepKind::Operator { buffer, .. } => buffer,
+            StepKind::Stage { window, .. } => window,
+            StepKind::End { batch } => batch,
+        }
+    }
+
+    pub(crate) fn is_source(&self) -> bool {
+        matches!(self, StepKind::Source { .. })
+    }
+
+    /// How many next steps it has.
+    pub(crate) fn branches(&self) -> usize {
+        match *self {
+            StepKind::Operator { branches, .. } => branches,
+            StepKind::Source { .. } | StepKind::Stage { .. } => 1,
+            StepKind::End { .. } => 0,
         }
     }
 }
 
 impl Plan {
     pub(crate) fn new(steps: Vec<Step>) -> Self {
-        let inside = steps.iter().map(|step| match step.kind {
-            StepKind::Source { channel, buffer } => channel.unwrap_or(0).saturating_add(buffer),
-            _ => step.capacity(),
-        });
-        let max_inside = inside.fold(0, usize::saturating_add);
-        Plan { steps, max_inside }
+        let mut plan = Plan {
+            steps,
+            max_inside: 0,
+        };
+        let inside = plan.factors().into_iter();
+        let inside = inside.map(|(count, weight, _)| count.saturating_mul(weight));
+        plan.max_inside = inside.fold(0, usize::saturating_add);
+        plan
+    }
+
+    /// The sum that the bound is.
+    fn factors(&self) -> Vec<(usize, usize, String)> {
+        let mut outputs: Vec<usize> = Vec::new();
+        let mut factors = Vec::new();
+        for step in &self.steps {
+            let inputs = step.inputs.iter().filter_map(|input| outputs.get(*input));
+            let input = inputs.clone().copied().max().unwrap_or(1);
+            let output = match step.kind {
+                StepKind::Operator { gathers, joins, .. } => {
+                    let joined = if joins {
+                        inputs.copied().fold(0, usize::saturating_add)
+                    } else {
+                        input
+                    };
+                    joined.saturating_mul(gathers)
+                }
+                _ => input,
+            };
+            outputs.push(output);
+            factors.extend(step.factors(input, output));
+        }
+        factors
     }
 
     /// The plan as a [Mermaid](https://mermaid.js.org) flowchart, for a page or a README.
@@ -275,8 +371,10 @@ impl Plan {
             let options = step.options().replace(", ", "<br>");
             let _ = writeln!(text, "    s{index}{open}\"{name}<br>{options}\"{close}");
         }
-        for index in 1..self.steps.len() {
-            let _ = writeln!(text, "    s{} --> s{index}", index - 1);
+        for (index, step) in self.steps.iter().enumerate() {
+            for input in &step.inputs {
+                let _ = writeln!(text, "    s{input} --> s{index}");
+            }
         }
         text
     }
@@ -290,10 +388,25 @@ impl fmt::Display for Plan {
             .map(|name| name.chars().count())
             .max()
             .unwrap_or(0);
-        for (step, name) in self.steps.iter().zip(&names) {
-            writeln!(f, "{name:width$}   {}", step.options())?;
+        for (place, (step, name)) in self.steps.iter().zip(&names).enumerate() {
+            write!(f, "{name:width$}   {}", step.options())?;
+            // a step after the one in the line above needs no arrow
+            let after_the_last = place
+                .checked_sub(1)
+                .is_some_and(|last| step.inputs == [last]);
+            if !after_the_last && !step.inputs.is_empty() {
+                let inputs = step.inputs.iter().filter_map(|input| names.get(*input));
+                let inputs: Vec<_> = inputs.map(|name| &**name).collect();
+                write!(f, "   <- {}", inputs.join(", "))?;
+            }
+            writeln!(f)?;
         }
-        let factors: Vec<_> = self.steps.iter().map(Step::factor).collect();
+        let factors = self.factors().into_iter();
+        let factors = factors.map(|(_, weight, name)| match weight {
+            1 => name,
+            weight => format!("{name} x {weight}"),
+        });
+        let factors: Vec<_> = factors.collect();
         writeln!(
             f,
             "at most {} items inside = {}",

@@ -10,6 +10,7 @@ mod reader;
 use std::{
     collections::VecDeque,
     sync::{Arc, Weak},
+    task::Poll,
 };
 
 pub(super) use crew::{Claim, Consumer, CrewPlan, Desk};
@@ -32,7 +33,10 @@ use crate::{
     report::StageReport,
     rt::{
         Mutex, Padded,
-        atomic::{AtomicU64, Ordering::Acquire, Ordering::Release},
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Acquire, Release, SeqCst},
+        },
     },
 };
 
@@ -41,6 +45,8 @@ use crate::{
 pub(super) trait Producer: Send + Sync {
     /// There is room again.
     fn resume(self: Arc<Self>);
+    /// Nobody will take what it puts there.
+    fn unwanted(self: Arc<Self>);
 }
 
 pub(crate) struct Edge<T> {
@@ -51,6 +57,8 @@ pub(crate) struct Edge<T> {
     /// never more (I3).
     head: Padded<AtomicU64>,
     gate: Padded<Gate>,
+    /// Nobody will take anything from here any more. Written once, under the lock.
+    unwanted: AtomicBool,
     state: Mutex<State<T>>,
 }
 
@@ -75,6 +83,14 @@ enum Action<T> {
     CallSentry,
 }
 
+impl<T> Edge<T> {
+    /// Whether nobody will take anything from here any more: see [`unwant`](Self::unwant).
+    #[inline]
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.unwanted.load(SeqCst)
+    }
+}
+
 impl<T: Send + 'static> Edge<T> {
     pub(crate) fn new(hub: &Arc<Hub>, capacity: usize) -> Arc<Self> {
         let state = State {
@@ -90,6 +106,7 @@ impl<T: Send + 'static> Edge<T> {
             capacity: capacity as u64,
             head: Padded::default(),
             gate: Padded::default(),
+            unwanted: AtomicBool::new(false),
             state: Mutex::new(state),
         });
         hub.add(edge.clone());
@@ -138,6 +155,11 @@ impl<T: Send + 'static> Edge<T> {
             return false;
         }
         let mut state = self.state.lock();
+        if self.is_unwanted() {
+            drop(state);
+            self.hub.ledger().cancel_slots(results.drain(..));
+            return false;
+        }
         if ordered {
             state.ring.place(first, results);
         } else {
@@ -152,10 +174,17 @@ impl<T: Send + 'static> Edge<T> {
         self.act(action)
     }
 
-    /// For a source, whose items come in order and go in at once: slots that are free.
-    pub(super) fn free(&self) -> u64 {
-        self.capacity
-            .saturating_sub(self.state.lock().ring.len() as u64)
+    /// For a producer whose items come in order and go in at once: free slots, from sequence `next` on,
+    /// which is the next one. While there are none it is told when there are (I6).
+    pub(super) fn find_room(&self, next: u64) -> Poll<usize> {
+        let mut state = self.state.lock();
+        let head = state.ring.head();
+        let free = (head + self.capacity).saturating_sub(next);
+        if free > 0 {
+            return Poll::Ready(usize::try_from(free).unwrap_or(usize::MAX));
+        }
+        state.wants_room.get_or_insert(head);
+        Poll::Pending
     }
 
     /// The producer of sequence `next` found no room. True if there is some after all; else it is
@@ -168,6 +197,34 @@ impl<T: Send + 'static> Edge<T> {
         }
         state.wants_room.get_or_insert(head);
         false
+    }
+
+    pub(super) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Whoever takes from here has had enough, though the run goes on. What is inside is cancelled, so is
+    /// what still comes, and those before it end as if they had come to their end.
+    pub(super) fn unwant(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        if self.unwanted.swap(true, SeqCst) {
+            return;
+        }
+        let slots = state.ring.clear();
+        let (returned, seats) = state.crew.as_mut().map(Crew::dismiss).unwrap_or_default();
+        state.wants_room = None;
+        let upstream = state.upstream.as_ref().and_then(Weak::upgrade);
+        let finished = state.take_finished(self);
+        drop(state);
+        let ledger = self.hub.ledger();
+        ledger.cancel_slots(slots);
+        let returned = returned.into_iter().map(|(_, envelope)| envelope);
+        returned.for_each(|envelope| ledger.cancel(envelope));
+        seats.iter().for_each(|seat| seat.wake());
+        self.after_finish(finished);
+        if let Some(upstream) = upstream {
+            upstream.unwanted();
+        }
     }
 
     /// Nothing comes after sequence `end`.
@@ -237,9 +294,8 @@ impl<T: Send + 'static> Link for Edge<T> {
         ledger.cancel_slots(slots);
         if let Some(Cleared { returned, consumer }) = cleared {
             drop(consumer);
-            returned
-                .into_iter()
-                .for_each(|(_, envelope)| ledger.cancel(envelope.item, &envelope.origin));
+            let envelopes = returned.into_iter().map(|(_, envelope)| envelope);
+            envelopes.for_each(|envelope| ledger.cancel(envelope));
         }
         // an end that still waits finds the run over
         if let Some(waker) = reader {

@@ -1,17 +1,17 @@
 //! An item with what the library carries beside it.
 
-use crate::error::Origin;
+use super::ticket::Ticket;
 
 /// What flows through edges. One struct with one constructor, so that a field is added in one place.
 #[derive(Debug)]
 pub(super) struct Envelope<T> {
     pub(super) item: T,
-    pub(super) origin: Origin,
+    pub(super) ticket: Ticket,
 }
 
 impl<T> Envelope<T> {
-    pub(super) fn new(item: T, origin: Origin) -> Self {
-        Envelope { item, origin }
+    pub(super) fn new(item: T, ticket: Ticket) -> Self {
+        Envelope { item, ticket }
     }
 }
 

@@ -2,24 +2,23 @@
 //! it is told to.
 
 use std::{
-    collections::VecDeque,
     future::{pending, poll_fn},
     pin::{Pin, pin},
-    sync::{Arc, Weak},
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use super::{
-    edge::{Edge, Producer},
-    envelope::{Envelope, Slot},
+    envelope::Envelope,
     failures::Told,
+    filler::Filler,
     guarded::{close, poll_inside},
     hub::{Hub, Task},
-    joint::{BoxingFeed, Joint, is_large},
+    joint::Joint,
     ledger::Fate,
     limits::{CLOCK_EVERY, DEBT_NS, MAX_RUN, RUN_NS, TURN_NS},
-    seat::Seat,
     shield,
+    ticket::Ticket,
 };
 use crate::{
     error::{BoxError, Cause, ErrorKind, Origin, StageError},
@@ -68,66 +67,41 @@ pub(crate) enum Fed<T> {
 /// To be awaited before the source is asked for anything. False if the run has been stopped.
 pub(crate) type Preparation = Pin<Box<dyn Future<Output = bool> + Send>>;
 
-impl<T> Fed<T> {
-    pub(super) fn boxed(self) -> Fed<Box<T>> {
-        match self {
-            Fed::Item(item) => Fed::Item(Box::new(item)),
-            Fed::Failed(error) => Fed::Failed(error),
-        }
-    }
-}
-
-/// Starts the source of an edge.
+/// Starts the source of an edge. The first one of a run takes the preparations, and the others wait
+/// until they are done.
 pub(crate) fn launch_feed<F: Feed>(
     task: Task,
     feed: F,
+    source: u32,
     into: Joint<F::Item>,
-    preparations: Vec<Preparation>,
+    preparations: Option<Vec<Preparation>>,
 ) {
     let runtime = task.hub().runtime().clone();
-    match into {
-        Joint::Plain(edge) => {
-            if const { !is_large::<F::Item>() } {
-                runtime.spawn(drive(task, feed, edge, preparations));
-            }
-        }
-        Joint::Boxed(edge) => {
-            if const { is_large::<F::Item>() } {
-                runtime.spawn(drive(task, BoxingFeed(feed), edge, preparations));
-            }
-        }
-    }
-}
-
-/// The source, to whom it is told that there is room.
-struct Asker(Arc<Seat>);
-
-impl Producer for Asker {
-    fn resume(self: Arc<Self>) {
-        self.0.wake();
-    }
+    runtime.spawn(drive(task, feed, source, into, preparations));
 }
 
 async fn drive<F: Feed>(
     mut task: Task,
     mut feed: F,
-    edge: Arc<Edge<F::Item>>,
-    preparations: Vec<Preparation>,
+    source: u32,
+    into: Joint<F::Item>,
+    preparations: Option<Vec<Preparation>>,
 ) {
     task.take_seat().await;
-    let asker = Arc::new(Asker(Arc::clone(task.seat())));
-    let upstream: Weak<Asker> = Arc::downgrade(&asker);
-    edge.filled_by(upstream);
+    let out = Filler::new(into, task.seat());
     let mut prepared = true;
-    for preparation in preparations {
-        prepared = prepared && preparation.await;
+    if let Some(preparations) = preparations {
+        for preparation in preparations {
+            prepared = prepared && preparation.await;
+        }
+        task.hub().prepared();
     }
     let mut pump = Pump {
-        edge: &edge,
+        out,
         hub: task.hub(),
-        slots: VecDeque::new(),
-        pushed: 0,
+        source,
         index: 0,
+        entered: 0,
         turn_since: 0,
         refusing: false,
     };
@@ -141,24 +115,24 @@ async fn drive<F: Feed>(
     if let Err(error) = ended {
         task.hub().doom(Cause::Source(error));
     }
-    edge.set_end(pump.pushed);
+    pump.out.end();
+    drop(pump);
     let closed = close(&mut task, || feed.close()).await;
     if let Err(error) = closed {
         task.hub().doom(Cause::Source(error));
     }
-    drop(asker);
     task.finish();
 }
 
-struct Pump<'a, T> {
-    edge: &'a Arc<Edge<T>>,
+struct Pump<'a, T: Send + 'static> {
+    out: Filler<T>,
     hub: &'a Arc<Hub>,
-    /// Given by the source and not in the edge yet. There is room for them.
-    slots: VecDeque<Slot<T>>,
-    /// Sequences in the edge.
-    pushed: u64,
+    /// The number of the source.
+    source: u32,
     /// The index of the next item.
     index: u64,
+    /// Items that are in the ledger.
+    entered: u64,
     /// Since when this task has the thread.
     turn_since: u64,
     /// The source reads what it had accepted before the drain.
@@ -212,7 +186,9 @@ impl<T: Send + 'static> Pump<'_, T> {
                 Pause::End => return Ok(()),
                 Pause::Failed(error) => return Err(error),
                 Pause::ItemFailed(error) => self.item_failed(error).await,
-                Pause::Interrupted if self.hub.stopped() => return Ok(()),
+                Pause::Interrupted if self.hub.stopped() || self.out.is_unwanted() => {
+                    return Ok(());
+                }
                 Pause::Interrupted => {
                     self.hub.cut();
                     match shield::call(|| feed.refuse()) {
@@ -232,26 +208,23 @@ impl<T: Send + 'static> Pump<'_, T> {
 
     /// `&mut`, so that a future that calls it is `Send` whatever the items are.
     fn interrupted(&mut self) -> bool {
-        self.hub.stopped() || (self.hub.draining() && !self.refusing)
+        self.hub.stopped() || (self.hub.draining() && !self.refusing) || self.out.is_unwanted()
     }
 
     /// Waits for room in the edge, and gives how much there is; 0 if the source is to be stopped.
     async fn room(&mut self) -> usize {
         let mut waited = false;
         let room = poll_fn(|_| {
-            loop {
-                if self.interrupted() {
-                    return Poll::Ready(0);
-                }
-                let free = self.edge.free();
-                if free > 0 {
-                    return Poll::Ready(usize::try_from(free).unwrap_or(usize::MAX).min(MAX_RUN));
-                }
-                if !self.edge.ask_for_room(self.pushed) {
-                    waited = true;
-                    return Poll::Pending;
-                }
+            if self.interrupted() {
+                return Poll::Ready(0);
             }
+            let room = if self.hub.holds_sources() && !self.hub.draining() {
+                Poll::Pending
+            } else {
+                self.out.poll_room()
+            };
+            waited |= room.is_pending();
+            room.map(|room| room.min(MAX_RUN))
         })
         .await;
         if waited {
@@ -270,6 +243,9 @@ impl<T: Send + 'static> Pump<'_, T> {
         loop {
             if self.interrupted() {
                 return Poll::Ready(Pause::Interrupted);
+            }
+            if self.hub.is_paused() && !self.refusing {
+                return Poll::Ready(Pause::Push);
             }
             let Poll::Ready(answer) = feed.poll_next(context) else {
                 self.wait();
@@ -293,13 +269,16 @@ impl<T: Send + 'static> Pump<'_, T> {
                 if self.interrupted() {
                     return Poll::Ready(None);
                 }
+                if self.hub.is_paused() && !self.refusing {
+                    return Poll::Ready(Some(None));
+                }
                 match shield::call(|| poll_inside(future.as_mut(), context)) {
-                    Ok(Poll::Ready(answer)) => Poll::Ready(Some(answer)),
+                    Ok(Poll::Ready(answer)) => Poll::Ready(Some(Some(answer))),
                     Ok(Poll::Pending) => {
                         self.wait();
                         Poll::Pending
                     }
-                    Err(payload) => Poll::Ready(Some(Err(shield::panic_error(payload)))),
+                    Err(payload) => Poll::Ready(Some(Some(Err(shield::panic_error(payload))))),
                 }
             })
             .await;
@@ -307,7 +286,9 @@ impl<T: Send + 'static> Pump<'_, T> {
             let dropped = shield::call(|| future.set(None));
             let pause = match answer {
                 None => Some(Pause::Interrupted),
-                Some(answer) => self.take(answer, quota),
+                // paused: it is asked again when the run is resumed
+                Some(None) => Some(Pause::Push),
+                Some(Some(answer)) => self.take(answer, quota),
             };
             if let Err(payload) = dropped {
                 return Pause::Failed(shield::panic_error(payload));
@@ -336,10 +317,11 @@ impl<T: Send + 'static> Pump<'_, T> {
             Ok(None) => return Some(Pause::End),
             Err(error) => return Some(Pause::Failed(error)),
         };
-        self.slots.push_back(Slot::Done(Envelope::new(
-            item,
-            Origin::single(0, self.index),
-        )));
+        let ticket = Ticket::Single {
+            source: self.source,
+            index: self.index,
+        };
+        self.out.push(Envelope::new(item, ticket));
         self.index += 1;
         quota.taken += 1;
         if quota.taken == quota.room {
@@ -360,10 +342,11 @@ impl<T: Send + 'static> Pump<'_, T> {
     }
 
     async fn item_failed(&mut self, error: BoxError) {
-        let origin = Origin::single(0, self.index);
+        let origin = Origin::single(self.source, self.index);
         self.index += 1;
+        self.entered += 1;
         self.hub.ledger().enter(1);
-        self.hub.ledger().settle(Fate::Failed, 1);
+        self.hub.ledger().add(Fate::Failed, 1);
         let error = StageError::new(NAME.into(), origin, 1, ErrorKind::Failed, error);
         if let Told::Wait(unsent) = self.hub.tell::<T>(error) {
             unsent.send_later(self.hub).await;
@@ -372,13 +355,9 @@ impl<T: Send + 'static> Pump<'_, T> {
 
     /// Puts what there is into the edge. True if somebody was woken.
     fn push(&mut self) -> bool {
-        let count = self.slots.len() as u64;
-        if count == 0 {
-            return false;
-        }
-        self.hub.ledger().enter(count);
-        let first = self.pushed;
-        self.pushed += count;
-        self.edge.complete(true, first, &mut self.slots)
+        // before anybody can settle them
+        self.hub.ledger().enter(self.index - self.entered);
+        self.entered = self.index;
+        self.out.flush()
     }
 }

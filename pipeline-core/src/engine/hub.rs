@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     failures::Failures,
-    ledger::{Fate, Ledger},
+    ledger::Ledger,
     seat::{Role, Seat},
     sentry, shield,
 };
@@ -54,6 +54,10 @@ pub(crate) struct Hub {
     /// Read before each poll of the user's; written once.
     stopped: Padded<AtomicBool>,
     draining: AtomicBool,
+    /// Sources are not asked for anything for the moment.
+    paused: AtomicBool,
+    /// Sources wait until the first states of the stages have been made.
+    preparing: AtomicBool,
     /// The owner is gone: what is open is dropped, not closed.
     abandoned: AtomicBool,
     /// Closing has taken too long.
@@ -126,6 +130,8 @@ impl Hub {
             seed: rt::seed(),
             stopped: Padded::default(),
             draining: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
+            preparing: AtomicBool::new(true),
             abandoned: AtomicBool::new(false),
             overtime: AtomicBool::new(false),
             sentry: AtomicBool::new(false),
@@ -237,6 +243,43 @@ impl Hub {
 
     pub(super) fn draining(&self) -> bool {
         self.draining.load(SeqCst)
+    }
+
+    /// Sources are asked for nothing more, until [`resume`](Self::resume).
+    pub(crate) fn pause(&self) {
+        if !self.paused.swap(true, SeqCst) {
+            tracing::info!(parent: &self.span, "paused");
+            self.wake_sources();
+        }
+    }
+
+    pub(crate) fn resume(&self) {
+        if self.paused.swap(false, SeqCst) {
+            tracing::info!(parent: &self.span, "resumed");
+            self.wake_sources();
+        }
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(SeqCst)
+    }
+
+    /// The first states are there.
+    pub(super) fn prepared(&self) {
+        self.preparing.store(false, SeqCst);
+        self.wake_sources();
+    }
+
+    /// Whether sources have to wait, though there may be room.
+    pub(super) fn holds_sources(&self) -> bool {
+        self.is_paused() || self.preparing.load(SeqCst)
+    }
+
+    fn wake_sources(&self) {
+        let seats = self.roster.lock().seats.clone();
+        let sources = seats.iter().flatten();
+        let sources = sources.filter(|seat| seat.role() == Role::Source);
+        sources.for_each(|seat| seat.wake());
     }
 
     /// Stops the source; what was taken goes on until `limit` is over. Of two calls the sooner
@@ -491,7 +534,7 @@ impl Task {
         &self.hub
     }
 
-    pub(super) fn seat(&self) -> &Arc<Seat> {
+    pub(crate) fn seat(&self) -> &Arc<Seat> {
         &self.seat
     }
 
@@ -522,11 +565,6 @@ impl Task {
     /// The task ends as it should.
     pub(crate) fn finish(mut self) {
         self.finished = true;
-    }
-
-    /// Settles source items that ended in this task.
-    pub(super) fn settle(&self, fate: Fate, items: u64) {
-        self.hub.ledger.settle(fate, items);
     }
 }
 

@@ -10,13 +10,11 @@ use std::sync::Arc;
 
 use super::{
     edge::Edge,
-    feed::{Fed, Feed},
     hub::Hub,
     limits::LARGE,
     pool::Maker,
     station::{Fuse, StationParts, Work},
 };
-use crate::error::BoxError;
 
 /// An edge of items, or of boxes of them if they are [large](is_large).
 #[derive(Debug)]
@@ -121,34 +119,5 @@ pub(super) fn boxing<W: Work, P>(parts: StationParts<W, P>) -> StationParts<W, B
         maker,
         recovery,
         fuse: Boxing(fuse),
-    }
-}
-
-/// A source whose items go into boxes.
-pub(super) struct BoxingFeed<F>(pub(super) F);
-
-impl<F: Feed> Feed for BoxingFeed<F> {
-    type Item = Box<F::Item>;
-    const POLLED: bool = F::POLLED;
-
-    fn poll_next(
-        &mut self,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<Option<Fed<Self::Item>>, BoxError>> {
-        self.0
-            .poll_next(context)
-            .map(|fed| Ok(fed?.map(Fed::boxed)))
-    }
-
-    async fn next(&mut self) -> Result<Option<Fed<Self::Item>>, BoxError> {
-        Ok(self.0.next().await?.map(Fed::boxed))
-    }
-
-    fn refuse(&mut self) -> bool {
-        self.0.refuse()
-    }
-
-    fn close(self) -> impl Future<Output = Result<(), BoxError>> + Send {
-        self.0.close()
     }
 }

@@ -10,10 +10,11 @@ use super::{
     ledger::Fate,
     shield,
     station::{Fuse, Station, Work},
+    ticket::Ticket,
     watch::Entry,
 };
 use crate::{
-    error::{BoxError, Cause, ErrorKind, Limit, Origin},
+    error::{BoxError, Cause, ErrorKind, Limit},
     rt::{Moment, Timer},
 };
 
@@ -26,17 +27,38 @@ pub(super) struct Lease<W: Work, P: Fuse<W::Out>> {
     pub(super) desk: Desk<W::In>,
     results: VecDeque<Slot<P::Out>>,
     /// The item in work.
-    current: Option<Origin>,
+    current: Current,
     /// The same once more, for another attempt or for the dead letters.
     pub(super) copy: Option<W::In>,
     /// What the attempt before has failed with.
     pub(super) last: Option<BoxError>,
-    /// The keeper may decide about the item in work, as well as this worker.
-    watched: Option<usize>,
     /// A failure waits for room in its channel: nobody receives it if this ends.
     pub(super) untold: bool,
     /// For the limits of time and the pauses of the item in work.
     pub(super) timer: Timer,
+}
+
+/// Who decides about the item in work.
+enum Current {
+    /// There is none.
+    None,
+    Worker(Ticket),
+    /// The keeper may, as well as the worker: whoever takes the entry of this key.
+    Either(usize),
+}
+
+impl Current {
+    /// The ticket of an item about which the worker alone decides.
+    #[inline]
+    fn take(&mut self) -> Option<Ticket> {
+        match mem::replace(self, Current::None) {
+            Current::Worker(ticket) => Some(ticket),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
 }
 
 impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
@@ -48,10 +70,9 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
             input,
             desk,
             results: VecDeque::new(),
-            current: None,
+            current: Current::None,
             copy: None,
             last: None,
-            watched: None,
             untold: false,
             timer: Timer::default(),
         }
@@ -70,13 +91,13 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
 
     #[inline]
     pub(super) fn stopped(&self) -> bool {
-        self.station.hub.stopped()
+        self.station.hub.stopped() || self.station.output.is_unwanted()
     }
 
     /// Whether there is an item in work.
     #[inline]
     pub(super) fn has_begun(&self) -> bool {
-        self.current.is_some()
+        !matches!(self.current, Current::None)
     }
 
     pub(super) fn claim(&mut self) -> Poll<Claim> {
@@ -86,15 +107,18 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
     /// Begins the next item of the run.
     #[inline]
     pub(super) fn begin(&mut self) -> Option<W::In> {
-        let Envelope { item, origin } = self.desk.next()?;
-        self.current = Some(origin);
+        let Envelope { item, ticket } = self.desk.next()?;
+        self.current = Current::Worker(ticket);
         self.desk.tally.taken += 1;
         Some(item)
     }
 
     /// Another number for each item, and other ones in each run.
     pub(super) fn seed(&self) -> u64 {
-        let index = self.current.as_ref().map_or(0, Origin::first);
+        let index = match &self.current {
+            Current::Worker(ticket) => ticket.index(),
+            Current::None | Current::Either(_) => 0,
+        };
         self.station.hub.seed() ^ index
     }
 
@@ -108,59 +132,70 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
 
     /// The body that is about to begin cannot be interrupted, but decided about.
     pub(super) fn watch(&mut self, due: (Moment, Limit), attempts: u32) {
-        if let (Some(watch), Some(origin)) = (&self.station.watch, &self.current) {
+        if let Some(watch) = &self.station.watch
+            && let Some(ticket) = self.current.take()
+        {
             let entry = Entry {
                 // it has been counted as begun
                 sequence: self.desk.sequence() - 1,
-                origin: origin.clone(),
+                ticket,
                 attempts,
                 due,
                 copy: self.copy.take(),
                 last: self.last.take(),
             };
-            self.watched = Some(self.station.watch_over(watch, entry));
+            self.current = Current::Either(self.station.watch_over(watch, entry));
         }
     }
 
     #[inline]
     pub(super) fn is_watched(&self) -> bool {
-        self.watched.is_some()
+        matches!(self.current, Current::Either(_))
     }
 
     /// False if it has been decided meanwhile that the item in work has failed.
     pub(super) fn still_decides(&mut self) -> bool {
-        let Some(key) = self.watched.take() else {
+        let Current::Either(key) = self.current else {
             return true;
         };
+        self.current = Current::None;
         let watch = self.station.watch.as_ref();
         match watch.and_then(|watch| watch.take(key)) {
-            Some(Entry { copy, last, .. }) => {
+            Some(Entry {
+                ticket, copy, last, ..
+            }) => {
+                self.current = Current::Worker(ticket);
                 (self.copy, self.last) = (copy, last);
                 true
             }
-            None if cfg!(planted = "timeout") => true,
-            None => {
-                self.current = None;
-                false
+            None if cfg!(planted = "timeout") => {
+                self.current = Current::Worker(Ticket::Single {
+                    source: 0,
+                    index: 0,
+                });
+                true
             }
+            None => false,
         }
     }
 
     /// The current item has a result.
     #[inline]
     pub(super) fn done(&mut self, item: P::Out) {
-        if let Some(origin) = self.current.take() {
+        if let Some(ticket) = self.current.take() {
             self.desk.tally.given += 1;
             self.results
-                .push_back(Slot::Done(Envelope::new(item, origin)));
+                .push_back(Slot::Done(Envelope::new(item, ticket)));
         }
     }
 
     /// The current item was left out by a fused step.
     pub(super) fn filtered(&mut self) {
-        if let Some(origin) = self.current.take() {
-            self.desk.tally.filtered += 1;
-            self.desk.tally.filtered_origins += u64::from(origin.count());
+        if let Some(ticket) = self.current.take() {
+            let tally = &mut self.desk.tally;
+            tally.filtered += 1;
+            let ledger = self.station.hub.ledger();
+            ledger.settle_or_count(ticket, Fate::Filtered, &mut tally.filtered_items);
             self.results.push_back(Slot::Gap);
         }
     }
@@ -168,11 +203,14 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
     /// The current item has failed for good. What comes back is to be sent, with waiting, by the
     /// caller.
     pub(super) fn failed(&mut self, failure: Failure, attempts: u32) -> Option<Unsent<W::Item>> {
-        let origin = self.current.take()?;
-        self.desk.tally.failed += 1;
-        self.desk.tally.failed_origins += u64::from(origin.count());
-        self.desk.tally.panics += u64::from(failure.kind == ErrorKind::Panicked);
-        self.desk.tally.timeouts += u64::from(failure.kind == ErrorKind::TimedOut);
+        let ticket = self.current.take()?;
+        let origin = ticket.origin();
+        let tally = &mut self.desk.tally;
+        tally.failed += 1;
+        tally.panics += u64::from(failure.kind == ErrorKind::Panicked);
+        tally.timeouts += u64::from(failure.kind == ErrorKind::TimedOut);
+        let ledger = self.station.hub.ledger();
+        ledger.settle_or_count(ticket, Fate::Failed, &mut tally.failed_items);
         if cfg!(planted = "gap") && origin.first() % 5 == 4 {
             // the sequence is never completed
             self.deliver();
@@ -200,11 +238,9 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
     pub(super) fn cancelled(&mut self) {
         self.still_decides();
         shield::discard((self.copy.take(), self.last.take()));
-        if let Some(origin) = self.current.take() {
-            self.station
-                .hub
-                .ledger()
-                .settle(Fate::Cancelled, origin.count().into());
+        if let Some(ticket) = self.current.take() {
+            let ledger = self.station.hub.ledger();
+            ledger.settle(ticket, Fate::Cancelled);
             self.results.push_back(Slot::Gap);
         }
     }
@@ -214,7 +250,7 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
     pub(super) fn deliver(&mut self) {
         let begun = self.desk.sequence();
         // results lie at the end of what has been begun, the item in work after them
-        let first = begun - self.results.len() as u64 - u64::from(self.current.is_some());
+        let first = begun - self.results.len() as u64 - u64::from(self.has_begun());
         self.desk.woke |=
             self.station
                 .output
@@ -251,7 +287,7 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
         self.deliver();
         let ledger = self.station.hub.ledger();
         for envelope in self.desk.clear() {
-            ledger.cancel(envelope.item, &envelope.origin);
+            ledger.cancel(envelope);
         }
         self.input.retire(&mut self.desk);
     }

@@ -1,9 +1,8 @@
 //! What became of the items of the source.
 
-use super::envelope::Slot;
+use super::envelope::{Envelope, Slot};
 use super::shield::discard;
 use crate::{
-    error::Origin,
     report::Counts,
     rt::{
         Padded,
@@ -11,19 +10,31 @@ use crate::{
     },
 };
 
-/// How a source item ended.
-#[derive(Debug, Clone, Copy)]
+/// How a source item ended. Of several things that were made of it, the weightiest counts, and that is
+/// the last one here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
-    Delivered,
-    Failed,
     Filtered,
     Cancelled,
+    Delivered,
+    Failed,
+}
+
+impl Fate {
+    pub(super) fn from_weight(weight: usize) -> Self {
+        match weight {
+            0 => Fate::Filtered,
+            1 => Fate::Cancelled,
+            2 => Fate::Delivered,
+            _ => Fate::Failed,
+        }
+    }
 }
 
 /// Each source item is entered once when it is taken and settled once when it ends (I9). Whoever
 /// holds an item counts for himself and settles many at a time.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     taken: Padded<AtomicU64>,
     delivered: Padded<AtomicU64>,
     failed: AtomicU64,
@@ -36,7 +47,8 @@ impl Ledger {
         self.taken.fetch_add(items, Relaxed);
     }
 
-    pub(super) fn settle(&self, fate: Fate, items: u64) {
+    /// So many have ended.
+    pub(super) fn add(&self, fate: Fate, items: u64) {
         if items == 0 {
             return;
         }
@@ -50,17 +62,14 @@ impl Ledger {
     }
 
     /// Drops what nobody will work on any more, outside of every lock.
-    pub(super) fn cancel<T>(&self, item: T, origin: &Origin) {
-        self.settle(Fate::Cancelled, origin.count().into());
+    pub(super) fn cancel<T>(&self, Envelope { item, ticket }: Envelope<T>) {
+        self.settle(ticket, Fate::Cancelled);
         discard(item);
     }
 
     pub(super) fn cancel_slots<T>(&self, slots: impl IntoIterator<Item = Slot<T>>) {
-        for slot in slots {
-            if let Slot::Done(envelope) = slot {
-                self.cancel(envelope.item, &envelope.origin);
-            }
-        }
+        let envelopes = slots.into_iter().filter_map(Slot::done);
+        envelopes.for_each(|envelope| self.cancel(envelope));
     }
 
     pub(super) fn counts(&self) -> Counts {

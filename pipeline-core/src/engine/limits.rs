@@ -36,6 +36,9 @@ pub(super) const RESUME_SLOTS: u64 = 256;
 /// The most items that an end takes at once.
 pub(super) const TAKE: usize = 256;
 
+/// The most items that an operator takes at once from an input.
+pub(crate) const LOT: usize = 64;
+
 /// How often the sentry looks at workers that do not come back while items wait.
 pub(super) const SENTRY: Duration = Duration::from_millis(1);
 

@@ -7,16 +7,20 @@ mod edge;
 mod envelope;
 mod failures;
 mod feed;
+mod filler;
 mod gate;
 mod guarded;
 mod histogram;
 mod hub;
+mod inlet;
 mod joint;
 mod lease;
 mod ledger;
 mod limits;
 #[cfg(all(test, loom))]
 mod models;
+mod operator;
+mod operators;
 mod outlet;
 mod pace;
 mod pool;
@@ -27,17 +31,23 @@ mod sentry;
 mod shield;
 mod station;
 mod stream;
+mod stubs;
 mod supervisor;
 mod tally;
+mod ticket;
 mod watch;
-mod weights;
 mod worker;
 
 pub(crate) use edge::Reader;
 pub(crate) use failures::Failures;
 pub(crate) use feed::{Fed, Feed, Preparation};
+pub(crate) use filler::Filler;
 pub(crate) use hub::{Ended, Hub};
+pub(crate) use inlet::Inlet;
 pub(crate) use joint::Joint;
+pub(crate) use limits::LOT;
+pub(crate) use operator::Operator;
+pub(crate) use operators::{Batch, Split};
 pub(crate) use outlet::{Outlet, most_at_once};
 #[expect(
     unreachable_pub,
@@ -55,6 +65,7 @@ pub(crate) use station::{Identity, Maker, StationParts, StationPlan, Work};
 pub(crate) use stream::StreamEnd;
 pub(crate) use {
     feed::launch_feed,
+    operator::place_operator,
     outlet::launch_outlet,
     station::launch_station,
     supervisor::{Attendant, launch_supervisor},

@@ -26,7 +26,7 @@ use super::{
     joint::Joint,
     pool::{Acquired, Pool},
     seat::Role,
-    weights::Weights,
+    stubs::Stubs,
 };
 use crate::{
     error::{Cause, Origin, Overflow},
@@ -225,9 +225,9 @@ impl Sink {
 
 /// Takes one item, if there is one.
 fn read(reader: &Reader<u64>, waker: &Waker) -> Poll<Taken> {
-    let (mut items, mut weights) = (Vec::new(), Weights::default());
+    let (mut items, mut stubs) = (Vec::new(), Stubs::default());
     let context = Context::from_waker(waker);
-    reader.poll_take(&context, 1, false, &mut items, &mut weights)
+    reader.poll_take(&context, 1, false, &mut items, &mut stubs)
 }
 
 struct Worker {

@@ -14,7 +14,7 @@ use super::{
     ledger::Fate,
     limits::{TAKE, TURN_NS},
     shield,
-    weights::Weights,
+    stubs::Stubs,
 };
 use crate::{
     error::{BoxError, Cause},
@@ -99,7 +99,7 @@ async fn fill<T: Send + 'static, O: Outlet<T>>(
         task,
         outlet,
         items: Vec::new(),
-        weights: Weights::default(),
+        stubs: Stubs::default(),
     };
     let mut unflushed = false;
     let mut turn_since = hub.now();
@@ -108,8 +108,8 @@ async fn fill<T: Send + 'static, O: Outlet<T>>(
             if hub.stopped() {
                 return Poll::Ready(Step::Stop);
             }
-            let Hand { items, weights, .. } = &mut hand;
-            match reader.poll_take(context, most, O::LAST_FIRST, items, weights) {
+            let Hand { items, stubs, .. } = &mut hand;
+            match reader.poll_take(context, most, O::LAST_FIRST, items, stubs) {
                 Poll::Ready(Taken::Items) => Poll::Ready(Step::Write),
                 Poll::Ready(Taken::End) => Poll::Ready(Step::End),
                 Poll::Pending if unflushed => Poll::Ready(Step::Flush),
@@ -144,7 +144,7 @@ struct Hand<'a, T, O: Outlet<T>> {
     task: &'a Task,
     outlet: &'a mut O,
     items: Vec<T>,
-    weights: Weights,
+    stubs: Stubs,
 }
 
 impl<T: Send + 'static, O: Outlet<T>> Hand<'_, T, O> {
@@ -173,8 +173,7 @@ impl<T: Send + 'static, O: Outlet<T>> Hand<'_, T, O> {
             } else {
                 at_risk
             };
-            let failed = self.take(failed);
-            self.task.settle(Fate::Failed, failed);
+            self.settle(failed, Fate::Failed);
             self.cancel();
             return Err(error);
         }
@@ -190,26 +189,25 @@ impl<T, O: Outlet<T>> Hand<'_, T, O> {
     /// Settles what the end has taken out, and says how many that are.
     fn deliver(&mut self, at_risk: usize) -> usize {
         let safe = self
-            .weights
+            .stubs
             .count()
             .saturating_sub(self.items.len() + at_risk);
-        let delivered = self.take(safe);
-        self.task.settle(Fate::Delivered, delivered);
+        self.settle(safe, Fate::Delivered);
         safe
     }
 
     /// Settles the rest.
     fn cancel(&mut self) {
-        let cancelled = self.take(usize::MAX);
-        self.task.settle(Fate::Cancelled, cancelled);
+        self.settle(usize::MAX, Fate::Cancelled);
         self.items.drain(..).for_each(shield::discard);
     }
 
-    fn take(&mut self, items: usize) -> u64 {
+    fn settle(&mut self, items: usize, fate: Fate) {
+        let ledger = self.task.hub().ledger();
         if O::LAST_FIRST {
-            self.weights.take_last(items)
+            self.stubs.settle_last(items, fate, ledger);
         } else {
-            self.weights.take_first(items)
+            self.stubs.settle_first(items, fate, ledger);
         }
     }
 }
@@ -217,7 +215,7 @@ impl<T, O: Outlet<T>> Hand<'_, T, O> {
 /// In the middle of a write only when the runtime goes: what was given to the end is settled all the same (I9).
 impl<T, O: Outlet<T>> Drop for Hand<'_, T, O> {
     fn drop(&mut self) {
-        if self.weights.count() > 0 {
+        if self.stubs.count() > 0 {
             let at_risk = self.at_risk();
             self.deliver(at_risk);
             self.cancel();

@@ -116,10 +116,16 @@ impl<T> Ring<T> {
 #[cfg(all(test, not(any(shuttle, loom))))]
 mod tests {
     use super::*;
-    use crate::error::Origin;
+    use crate::engine::ticket::Ticket;
 
     fn done(n: u64) -> Slot<u64> {
-        Slot::Done(Envelope::new(n, Origin::single(0, n)))
+        Slot::Done(Envelope::new(
+            n,
+            Ticket::Single {
+                source: 0,
+                index: n,
+            },
+        ))
     }
 
     fn taken(ring: &mut Ring<u64>, most: usize) -> Vec<u64> {

@@ -11,6 +11,7 @@ use crate::rt::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Source,
+    Operator,
     Worker,
     End,
     Supervisor,

@@ -11,7 +11,7 @@ use super::{
     hub::{Hub, Link, Task},
     ledger::{Fate, Ledger},
     shield,
-    weights::Weights,
+    stubs::Stubs,
 };
 use crate::{report::StageReport, rt::Mutex};
 
@@ -28,16 +28,16 @@ struct Inner<T> {
     source: Option<(Task, Reader<T>)>,
     /// Taken from the edge and not given out, the next one last.
     items: Vec<T>,
-    weights: Weights,
-    /// Source items given out and not settled yet.
-    given: u64,
+    stubs: Stubs,
+    /// Of those that were given out and are not settled yet.
+    given: Stubs,
     over: bool,
 }
 
 impl<T> Inner<T> {
     fn give(&mut self) -> Option<T> {
         let item = self.items.pop()?;
-        self.given += self.weights.take_last(1);
+        self.stubs.move_last(&mut self.given);
         Some(item)
     }
 }
@@ -45,12 +45,12 @@ impl<T> Inner<T> {
 impl<T: Send + 'static> StreamEnd<T> {
     pub(crate) fn new(task: Task, reader: Reader<T>, most: usize) -> Arc<Self> {
         let hub = Arc::clone(task.hub());
-        let (items, weights) = (Vec::new(), Weights::default());
+        let (items, stubs) = (Vec::new(), Stubs::default());
         let inner = Inner {
             source: Some((task, reader)),
             items,
-            weights,
-            given: 0,
+            stubs,
+            given: Stubs::default(),
             over: false,
         };
         let end = Arc::new(StreamEnd {
@@ -65,14 +65,15 @@ impl<T: Send + 'static> StreamEnd<T> {
     /// The next item; none when the pipeline has come to its end, or the run was stopped.
     pub(crate) fn poll_next(&self, context: &Context<'_>) -> Poll<Option<T>> {
         let stopped = self.hub.stopped();
-        let (task, reader, mut items, mut weights) = {
+        let (task, reader, mut items, mut stubs) = {
             let mut inner = self.inner.lock();
             if !stopped && let Some(item) = inner.give() {
                 return Poll::Ready(Some(item));
             }
-            self.hub
-                .ledger()
-                .settle(Fate::Delivered, mem::take(&mut inner.given));
+            let ledger = self.hub.ledger();
+            inner
+                .given
+                .settle_first(usize::MAX, Fate::Delivered, ledger);
             let Some((task, reader)) = inner.source.take() else {
                 return Poll::Ready(None);
             };
@@ -80,26 +81,26 @@ impl<T: Send + 'static> StreamEnd<T> {
                 task,
                 reader,
                 mem::take(&mut inner.items),
-                mem::take(&mut inner.weights),
+                mem::take(&mut inner.stubs),
             )
         };
         // outside of the lock: wakers of the user's are cloned and dropped in it
         let taken = if stopped {
             Poll::Ready(Taken::End)
         } else {
-            reader.poll_take(context, self.most, true, &mut items, &mut weights)
+            reader.poll_take(context, self.most, true, &mut items, &mut stubs)
         };
         let mut inner = self.inner.lock();
         if inner.over || taken == Poll::Ready(Taken::End) {
             inner.over = true;
             drop(inner);
-            self.cancel(items, weights);
+            self.cancel(items, stubs);
             drop(reader);
             task.finish();
             return Poll::Ready(None);
         }
         inner.source = Some((task, reader));
-        (inner.items, inner.weights) = (items, weights);
+        (inner.items, inner.stubs) = (items, stubs);
         inner
             .give()
             .map_or(Poll::Pending, |item| Poll::Ready(Some(item)))
@@ -108,18 +109,18 @@ impl<T: Send + 'static> StreamEnd<T> {
     /// Nobody wants the rest: it is dropped as it comes, and counts as cancelled.
     pub(crate) fn poll_discard(&self, context: &Context<'_>) -> Poll<()> {
         loop {
-            let (items, weights) = {
+            let (items, stubs) = {
                 let mut inner = self.inner.lock();
-                (mem::take(&mut inner.items), mem::take(&mut inner.weights))
+                (mem::take(&mut inner.items), mem::take(&mut inner.stubs))
             };
-            self.cancel(items, weights);
+            self.cancel(items, stubs);
             match self.poll_next(context) {
                 Poll::Ready(Some(item)) => {
-                    let unwanted = {
+                    let mut unwanted = {
                         let mut inner = self.inner.lock();
                         mem::take(&mut inner.given)
                     };
-                    self.hub.ledger().settle(Fate::Cancelled, unwanted);
+                    unwanted.settle_first(usize::MAX, Fate::Cancelled, self.hub.ledger());
                     shield::discard(item);
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
@@ -128,34 +129,32 @@ impl<T: Send + 'static> StreamEnd<T> {
         }
     }
 
-    fn cancel(&self, items: Vec<T>, mut weights: Weights) {
-        self.hub
-            .ledger()
-            .settle(Fate::Cancelled, weights.take_last(usize::MAX));
+    fn cancel(&self, items: Vec<T>, mut stubs: Stubs) {
+        stubs.settle_last(usize::MAX, Fate::Cancelled, self.hub.ledger());
         items.into_iter().for_each(shield::discard);
     }
 
     /// The run is over, or will be as soon as this end has let go.
     fn end(&self) {
-        let (source, items, weights, given) = {
+        let (source, items, stubs, mut given) = {
             let mut inner = self.inner.lock();
             inner.over = true;
             let Inner {
                 source,
                 items,
-                weights,
+                stubs,
                 given,
                 ..
             } = &mut *inner;
             (
                 source.take(),
                 mem::take(items),
-                mem::take(weights),
+                mem::take(stubs),
                 mem::take(given),
             )
         };
-        self.hub.ledger().settle(Fate::Delivered, given);
-        self.cancel(items, weights);
+        given.settle_first(usize::MAX, Fate::Delivered, self.hub.ledger());
+        self.cancel(items, stubs);
         if let Some((task, reader)) = source {
             drop(reader);
             task.finish();

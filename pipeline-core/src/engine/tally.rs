@@ -17,9 +17,9 @@ pub(super) struct Tally {
     pub(super) timeouts: u64,
     pub(super) overruns: u64,
     pub(super) undelivered: u64,
-    /// Source items behind `failed` and `filtered`: they differ where items were joined.
-    pub(super) failed_origins: u64,
-    pub(super) filtered_origins: u64,
+    /// Source items to be settled: those behind `failed` and `filtered` that nothing else stands for.
+    pub(super) failed_items: u64,
+    pub(super) filtered_items: u64,
 }
 
 /// A stage's sums.
@@ -56,8 +56,8 @@ impl Totals {
             timeouts,
             overruns,
             undelivered,
-            failed_origins,
-            filtered_origins,
+            failed_items,
+            filtered_items,
         } = std::mem::take(tally);
         self.sums.taken += taken;
         self.sums.given += given;
@@ -68,8 +68,8 @@ impl Totals {
         self.sums.timeouts += timeouts;
         self.sums.overruns += overruns;
         self.sums.undelivered += undelivered;
-        self.sums.failed_origins += failed_origins;
-        self.sums.filtered_origins += filtered_origins;
+        self.sums.failed_items += failed_items;
+        self.sums.filtered_items += filtered_items;
         if timing.ready > 0 {
             self.busy_ns += timing.ready_ns;
             self.times

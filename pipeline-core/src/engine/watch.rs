@@ -14,12 +14,14 @@ use super::{
     envelope::Slot,
     failures::{Failure, Told, Unsent},
     hub::Task,
+    ledger::Fate,
     seat::{Role, Seat},
     station::{Fuse, Station, Work},
     tally::Tally,
+    ticket::Ticket,
 };
 use crate::{
-    error::{BoxError, ErrorKind, Limit, Origin, TimedOut},
+    error::{BoxError, ErrorKind, Limit, TimedOut},
     rt::{Moment, Mutex, Timer},
 };
 
@@ -39,7 +41,7 @@ struct Table<T> {
 pub(super) struct Entry<T> {
     /// Its place in the output.
     pub(super) sequence: u64,
-    pub(super) origin: Origin,
+    pub(super) ticket: Ticket,
     pub(super) attempts: u32,
     pub(super) due: (Moment, Limit),
     /// For another attempt, or for the dead letters.
@@ -132,7 +134,7 @@ impl<W: Work, P: Fuse<W::Out>> Station<W, P> {
     fn time_is_over(self: &Arc<Self>, entry: Entry<W::In>) -> Option<Late<W, P>> {
         let Entry {
             sequence,
-            origin,
+            ticket,
             attempts,
             due: (_, limit),
             copy,
@@ -143,11 +145,13 @@ impl<W: Work, P: Fuse<W::Out>> Station<W, P> {
             tally: Tally {
                 failed: 1,
                 timeouts: 1,
-                failed_origins: origin.count().into(),
                 undelivered: 1,
                 ..Tally::default()
             },
         };
+        let origin = ticket.origin();
+        let ledger = self.hub.ledger();
+        ledger.settle_or_count(ticket, Fate::Failed, &mut counted.tally.failed_items);
         let mut gap = [Slot::Gap].into();
         self.output.complete(self.plan.ordered, sequence, &mut gap);
         let source = TimedOut::new(limit, self.recovery.time_of(limit), last);

@@ -26,11 +26,21 @@ pub enum BuildError {
     /// An option was set that says how another one works, without that other one.
     #[error("`{0}`: {1} does nothing without {2}: set that too, or leave both out")]
     Without(Arc<str>, &'static str, &'static str),
-    /// [`buffer`](crate::Pipeline::buffer) was called behind a stage instead of behind a source.
+    /// [`buffer`](crate::Pipeline::buffer) was called behind another step than a source.
     #[error(
-        "`buffer` is for sources; `{0}` is a stage, and what it holds is bounded by its `window`"
+        "`buffer` is for sources; `{0}` is another step: what a stage holds is bounded by its `window`, what an \
+         operator holds is shown by `Job::plan`"
     )]
     MisplacedBuffer(Arc<str>),
+    /// A branch of a step leads nowhere: its pipeline was dropped, or ends in another job.
+    #[error(
+        "branch {1} of `{0}` leads nowhere: give it an end, and put the jobs of all branches together by \
+         `Job::join`"
+    )]
+    Unconnected(Arc<str>, usize),
+    /// An option of the whole run was set on two jobs that were joined.
+    #[error("`{0}` was set on two jobs that were joined: set it once, on the joined job")]
+    SetTwice(&'static str),
     /// [`Job::start`](crate::Job::start) was called where there is no tokio runtime.
     #[error("no tokio runtime here: call `start` from async code or within `Runtime::enter`")]
     NoRuntime,

@@ -2,22 +2,25 @@
 
 use std::sync::Arc;
 
+use super::graph::{Graph, Node};
 use crate::engine::{Hub, Preparation};
 
 /// What the steps add to, from the source to the end.
 pub(crate) struct Assembly {
     hub: Arc<Hub>,
+    graph: Graph,
     pub(super) preparations: Vec<Preparation>,
     starts: Vec<Start>,
 }
 
 /// Starts a source, which takes the preparations to wait for them, or an end.
-type Start = Box<dyn FnOnce(&mut Vec<Preparation>)>;
+type Start = Box<dyn FnOnce(&mut Option<Vec<Preparation>>)>;
 
 impl Assembly {
-    pub(crate) fn new(hub: Arc<Hub>) -> Self {
+    pub(crate) fn new(hub: Arc<Hub>, graph: Graph) -> Self {
         Assembly {
             hub,
+            graph,
             preparations: Vec::new(),
             starts: Vec::new(),
         }
@@ -27,17 +30,31 @@ impl Assembly {
         &self.hub
     }
 
+    /// The name of a step, and the one under which a panic of what is fused to it is reported.
+    pub(super) fn names(&self, node: &Arc<Node>) -> (Arc<str>, Arc<str>) {
+        let step = self.graph.step(node);
+        step.map_or_else(Default::default, |step| {
+            (Arc::clone(&step.name), step.full_name())
+        })
+    }
+
+    /// The number of a source among the sources.
+    pub(super) fn source(&self, node: &Arc<Node>) -> u32 {
+        self.graph.source(node)
+    }
+
     /// To be done when everything is in its place.
-    pub(super) fn at_start(&mut self, start: impl FnOnce(&mut Vec<Preparation>) + 'static) {
+    pub(super) fn at_start(&mut self, start: impl FnOnce(&mut Option<Vec<Preparation>>) + 'static) {
         self.starts.push(Box::new(start));
     }
 
     pub(crate) fn start(self) {
         let Assembly {
-            mut preparations,
+            preparations,
             starts,
             ..
         } = self;
+        let mut preparations = Some(preparations);
         for start in starts {
             start(&mut preparations);
         }

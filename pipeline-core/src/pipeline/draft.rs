@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::graph::{Node, Port};
 use crate::{
     config::{Order, StageConfig},
     engine::{Recovery, StationPlan},
-    plan::{Mistake, Step, StepKind},
+    plan::{Mistake, StepKind},
 };
 
 /// The default window, and the default buffer of a source, in items. Half of it costs twice as much
@@ -31,6 +32,8 @@ pub struct StageDraft {
 /// What a default name is made of.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
+    /// A source, an operator, an end: `batch`, or `batch-4` for a second one.
+    Step(&'static str),
     /// A method that takes a closure: `map-2` is the one at place 2.
     Method(&'static str),
     /// A type: `Decode`.
@@ -56,13 +59,13 @@ impl StageDraft {
         self.name.is_some() || self.set != StageConfig::default()
     }
 
-    /// The step as it will run, after `before`. Completes `recovery` by what the stage brings.
+    /// The step as it will run. Completes `recovery` by what the stage brings.
     pub(super) fn resolve<T>(
         self,
         recovery: &mut Recovery<T>,
-        before: &[Step],
         fused: Vec<&'static str>,
-    ) -> (Step, StationPlan) {
+        input: Port,
+    ) -> (Arc<Node>, StationPlan) {
         let StageDraft {
             own,
             set,
@@ -87,22 +90,13 @@ impl StageDraft {
             recovery.copy = None;
         }
         let retry_if_alone = recovery.transient.is_some() && recovery.retry.is_none();
-        let place = before.len();
-        let name: Arc<str> = match (name, own.name, kind) {
-            (Some(name), ..) => name.into(),
-            (None, None, Kind::Method(method)) => format!("{method}-{place}").into(),
-            (None, Some(name), _) | (None, None, Kind::Type(name)) => {
-                // the same type twice is told apart by its place
-                let taken = before.iter().any(|step| &*step.name == name);
-                if taken {
-                    format!("{name}-{place}").into()
-                } else {
-                    name.into()
-                }
-            }
+        let called = match (own.name, kind) {
+            (Some(name), _) => Kind::Type(name),
+            (None, kind) => kind,
         };
-        let step = Step {
+        let node = Node {
             name,
+            called,
             kind: StepKind::Stage {
                 parallelism,
                 order,
@@ -115,23 +109,18 @@ impl StageDraft {
                 dead_letters: recovery.dead_letters.is_some(),
                 mistake: retry_if_alone.then_some(Mistake::RetryIfAlone),
             },
+            inputs: vec![input],
         };
-        let (name, fused_name, ordered) = (
-            Arc::clone(&step.name),
-            step.full_name(),
-            order == Order::Ordered,
-        );
-        (
-            step,
-            StationPlan {
-                name,
-                fused_name,
-                parallelism,
-                ordered,
-                window,
-                blocking,
-                prepares,
-            },
-        )
+        let plan = StationPlan {
+            // known when the whole graph is
+            name: Arc::default(),
+            fused_name: Arc::default(),
+            parallelism,
+            ordered: order == Order::Ordered,
+            window,
+            blocking,
+            prepares,
+        };
+        (Arc::new(node), plan)
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Assembly, Pipeline, Tail, tail};
+use super::{Assembly, Node, Pipeline, Tail, tail};
 use crate::{
     engine::{Outlet, Reader, Role, StreamEnd, launch_outlet, most_at_once},
     error::BoxError,
-    plan::{Step, StepKind},
+    plan::StepKind,
     rt::Mutex,
     run::{Items, Job, Prepared},
     sink::{Collect, Fold, ForEach, Forward, Own, Sink, TryForEach},
@@ -90,8 +90,8 @@ impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
     /// # Ok(()) }
     /// ```
     pub fn into_stream(self) -> Job<Items<T>> {
-        let (steps, build) = self.close("into_stream");
-        Job::new(steps, move |assembly| {
+        let (end, build) = self.close("into_stream");
+        Job::new(end, move |assembly| {
             let (reader, most) = build(assembly);
             let task = assembly.hub().task(Role::End);
             Prepared::stream(Items::new(StreamEnd::new(task, reader, most)))
@@ -99,8 +99,8 @@ impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
     }
 
     fn end<O: Outlet<T>>(self, name: &'static str, outlet: O) -> Job<O::Value> {
-        let (steps, build) = self.close(name);
-        Job::new(steps, move |assembly| {
+        let (end, build) = self.close(name);
+        Job::new(end, move |assembly| {
             let (reader, most) = build(assembly);
             let task = assembly.hub().task(Role::End);
             let value = Arc::new(Mutex::new(None));
@@ -110,21 +110,18 @@ impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
         })
     }
 
-    /// The steps, the end among them, and what makes everything before the end.
+    /// The end as a step, and what makes everything before it.
     fn close(
         self,
         name: &'static str,
     ) -> (
-        Vec<Step>,
+        Arc<Node>,
         impl FnOnce(&mut Assembly) -> (Reader<T>, usize) + Send,
     ) {
-        let (mut steps, upstream) = tail::close(self.tail).split();
-        let most = most_at_once(steps.last().map_or(1, Step::capacity));
-        steps.push(Step {
-            name: name.into(),
-            kind: StepKind::End { batch: most },
-        });
+        let (from, upstream) = tail::close(self.tail).split();
+        let most = most_at_once(from.node.kind.capacity());
+        let end = Node::new(name, StepKind::End { batch: most }, vec![from]);
         let build = move |assembly: &mut Assembly| (Reader::new(upstream(assembly)), most);
-        (steps, build)
+        (end, build)
     }
 }

@@ -6,11 +6,14 @@
 //! | `steps` | stages, and what is fused into them |
 //! | `options` | `name`, `parallelism`, `ordered`, `unordered`, `window`, `timeout`, `attempt_timeout`, `retry`, `retry_if`, `dead_letters` |
 //! | `ends` | what makes a [`Job`](crate::Job) of it |
+//! | `graph` | the steps, and which one takes from which |
 //! | `tail` | the last step by type, and how it is closed |
 
 mod assembly;
 mod draft;
 mod ends;
+mod graph;
+mod operators;
 mod options;
 mod sources;
 mod steps;
@@ -19,6 +22,7 @@ mod tail;
 use std::{fmt, marker::PhantomData};
 
 pub(crate) use assembly::Assembly;
+pub(crate) use graph::{Graph, Node};
 pub use tail::{Closed, Fused, Mapped, Open, StageTail, Tail};
 
 use crate::stage::Stage;

@@ -3,11 +3,11 @@
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
-use super::{Pipeline, draft::WINDOW, tail::Closed};
+use super::{Pipeline, draft::WINDOW, graph::Node, tail::Closed};
 use crate::{
     engine::{Feed, Joint, Role, launch_feed},
     error::BoxError,
-    plan::{Step, StepKind},
+    plan::{Mistake, StepKind},
     source::{Channel, Items, Iter, Own, Results, Source},
 };
 
@@ -93,14 +93,14 @@ impl<T: Send + 'static> Pipeline<T> {
     /// Directly after a source: behind a stage it is refused at the start, because there the
     /// [`window`](Pipeline::window) of the stage is the bound.
     pub fn buffer(mut self, items: usize) -> Self {
-        let steps = self.tail.steps_mut();
-        match steps.last_mut() {
-            Some(Step {
-                kind: StepKind::Source { buffer, .. },
-                ..
-            }) => *buffer = items,
-            Some(step) => step.misplace_buffer(),
-            None => {}
+        match self.tail.last_mut().map(|node| &mut node.kind) {
+            Some(StepKind::Source { buffer, .. }) => *buffer = items,
+            Some(StepKind::Stage { mistake, .. } | StepKind::Operator { mistake, .. }) => {
+                *mistake = Some(Mistake::MisplacedBuffer);
+            }
+            // a branch, of which others know
+            None => self.tail.misplace_buffer(),
+            Some(StepKind::End { .. }) => {}
         }
         self
     }
@@ -108,19 +108,18 @@ impl<T: Send + 'static> Pipeline<T> {
 
 fn start<F: Feed>(name: &'static str, capacity: Option<usize>, feed: F) -> Pipeline<F::Item> {
     let buffer = capacity.map_or(WINDOW, |capacity| capacity.min(WINDOW));
-    let step = Step {
-        name: name.into(),
-        kind: StepKind::Source {
-            channel: capacity,
-            buffer,
-        },
+    let kind = StepKind::Source {
+        channel: capacity,
+        buffer,
     };
-    Pipeline::new(Closed::new(vec![step], move |assembly, buffer| {
-        let edge = Joint::new(assembly.hub(), buffer);
+    let node = Node::new(name, kind, Vec::new());
+    Pipeline::new(Closed::new(node, move |assembly, from| {
+        let edge = Joint::new(assembly.hub(), from.node.kind.capacity());
         let task = assembly.hub().task(Role::Source);
         let into = edge.clone();
+        let source = assembly.source(&from.node);
         assembly.at_start(move |preparations| {
-            launch_feed(task, feed, into, std::mem::take(preparations));
+            launch_feed(task, feed, source, into, preparations.take());
         });
         edge
     }))

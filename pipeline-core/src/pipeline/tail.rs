@@ -3,44 +3,65 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{assembly::Assembly, draft::StageDraft};
+use super::{
+    assembly::Assembly,
+    draft::StageDraft,
+    graph::{Node, Operator, Port},
+};
 use crate::{
-    engine::{Fuse, Identity, Joint, Maker, Recovery, StationParts, Work, launch_station},
-    plan::Step,
+    engine::{
+        Fuse, Identity, Joint, Maker, Recovery, StationParts, StationPlan, Work, launch_station,
+    },
+    plan::Mistake,
     stage::{Adapt, Map, Stage, by_cloning},
 };
 
 /// Nothing left to add to: a source, or a pipeline in a signature.
 pub struct Closed<T> {
-    /// From the source to here.
-    steps: Vec<Step>,
+    /// The last step.
+    from: Port,
     build: Build<T>,
 }
 
-/// Makes everything up to an edge, whose capacity it is given.
-type Build<T> = Box<dyn FnOnce(&mut Assembly, usize) -> Joint<T> + Send>;
+/// Makes everything up to the edge behind a step, once for all of its branches.
+type Build<T> = Box<dyn FnOnce(&mut Assembly, &Port) -> Joint<T> + Send>;
 
 impl<T: Send + 'static> Closed<T> {
     pub(super) fn new(
-        steps: Vec<Step>,
-        build: impl FnOnce(&mut Assembly, usize) -> Joint<T> + Send + 'static,
+        from: impl Into<Port>,
+        build: impl FnOnce(&mut Assembly, &Port) -> Joint<T> + Send + 'static,
     ) -> Self {
         Closed {
-            steps,
+            from: from.into(),
             build: Box::new(build),
         }
     }
 
-    pub(super) fn steps_mut(&mut self) -> &mut Vec<Step> {
-        &mut self.steps
+    /// The last step, as long as no other one knows of it.
+    pub(super) fn last_mut(&mut self) -> Option<&mut Node> {
+        Arc::get_mut(&mut self.from.node)
     }
 
-    /// The steps so far, and what makes them.
-    pub(super) fn split(self) -> (Vec<Step>, impl FnOnce(&mut Assembly) -> Joint<T> + Send) {
-        let Closed { steps, build } = self;
-        let capacity = steps.last().map_or(1, Step::capacity);
-        (steps, move |assembly: &mut Assembly| {
-            build(assembly, capacity)
+    /// Puts a step behind it that is refused at the start.
+    pub(super) fn misplace_buffer(&mut self) {
+        let kind = Operator {
+            mistake: Some(Mistake::MisplacedBuffer),
+            ..Operator::default()
+        };
+        self.from = Node::new("buffer", kind.into(), vec![self.from.clone()]).into();
+    }
+
+    /// The last step, and what makes everything up to the edge behind it.
+    pub(super) fn split(
+        self,
+    ) -> (
+        Port,
+        impl FnOnce(&mut Assembly) -> Joint<T> + Send + 'static,
+    ) {
+        let Closed { from, build } = self;
+        let outlet = from.clone();
+        (outlet, move |assembly: &mut Assembly| {
+            build(assembly, &from)
         })
     }
 
@@ -53,17 +74,22 @@ impl<T: Send + 'static> Closed<T> {
         fuse: P,
         fused: Vec<&'static str>,
     ) -> Closed<P::Out> {
-        let (mut steps, upstream) = self.split();
-        let (step, plan) = draft.resolve(&mut recovery, &steps, fused);
-        steps.push(step);
-        let parts = StationParts {
-            plan,
-            maker,
-            recovery,
-            fuse,
-        };
-        Closed::new(steps, move |assembly, _| {
+        let (from, upstream) = self.split();
+        let (node, plan) = draft.resolve(&mut recovery, fused, from);
+        Closed::new(node, move |assembly, from| {
             let input = upstream(assembly);
+            let (name, fused_name) = assembly.names(&from.node);
+            let plan = StationPlan {
+                name,
+                fused_name,
+                ..plan
+            };
+            let parts = StationParts {
+                plan,
+                maker,
+                recovery,
+                fuse,
+            };
             let hub = Arc::clone(assembly.hub());
             launch_station(&hub, parts, &input, &mut assembly.preparations)
         })

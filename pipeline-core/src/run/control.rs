@@ -32,6 +32,26 @@ impl Control {
         self.0.drain(deadline);
     }
 
+    /// Asks the sources for nothing more, until [`resume`](Self::resume); what is inside goes on to the end.
+    ///
+    /// A source that is being waited for may not be asked again; its future is dropped, as in a drain. A channel still takes
+    /// as many items as it has room for. A run that is paused can be cancelled and drained. Pausing twice is
+    /// pausing once.
+    pub fn pause(&self) {
+        self.0.pause();
+    }
+
+    /// Goes on after [`pause`](Self::pause).
+    pub fn resume(&self) {
+        self.0.resume();
+    }
+
+    /// Whether it was paused and not resumed.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.0.is_paused()
+    }
+
     /// The report as of now; its `outcome` is `None` while the run goes on.
     ///
     /// Cheap enough for every second (a lock for each stage), not for every item. Workers add up

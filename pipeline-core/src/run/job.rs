@@ -3,12 +3,12 @@ use std::{fmt, future::IntoFuture, pin::Pin, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Prepared, Running, shutdown::Shutdown};
+use super::{Prepared, Running, options::Options};
 use crate::{
     engine::{Failures, Hub, Role, launch_supervisor},
     error::{BuildError, OnError, Overflow, RunError, StageError},
-    pipeline::Assembly,
-    plan::{Plan, Step},
+    pipeline::{Assembly, Graph, Node},
+    plan::Plan,
     report::Report,
     rt,
 };
@@ -20,29 +20,30 @@ use crate::{
 /// options here are of the whole run.
 #[must_use = "a job does nothing until `run` or `start`"]
 pub struct Job<R = ()> {
-    steps: Vec<Step>,
+    ends: Vec<Arc<Node>>,
     build: Build<R>,
-    errors: Option<mpsc::Sender<StageError>>,
-    overflow: Overflow,
-    on_error: Option<OnError>,
-    shutdown: Shutdown,
+    options: Options,
 }
 
 type Build<R> = Box<dyn FnOnce(&mut Assembly) -> Prepared<R> + Send>;
 
 impl<R: Send + 'static> Job<R> {
     pub(crate) fn new(
-        steps: Vec<Step>,
+        end: Arc<Node>,
         build: impl FnOnce(&mut Assembly) -> Prepared<R> + Send + 'static,
     ) -> Self {
-        let shutdown = Shutdown::default();
+        Job::from_parts(vec![end], build, Options::default())
+    }
+
+    fn from_parts(
+        ends: Vec<Arc<Node>>,
+        build: impl FnOnce(&mut Assembly) -> Prepared<R> + Send + 'static,
+        options: Options,
+    ) -> Self {
         Job {
-            steps,
+            ends,
             build: Box::new(build),
-            errors: None,
-            overflow: Overflow::default(),
-            on_error: None,
-            shutdown,
+            options,
         }
     }
 
@@ -69,7 +70,7 @@ impl<R: Send + 'static> Job<R> {
     /// # Ok(()) }
     /// ```
     pub fn errors(mut self, to: mpsc::Sender<StageError>) -> Self {
-        self.errors = Some(to);
+        self.options.errors = Some(to);
         self
     }
 
@@ -78,14 +79,14 @@ impl<R: Send + 'static> Job<R> {
     /// Failures that go to the [`dead_letters`](crate::Pipeline::dead_letters) of their stage do not
     /// count, nor do attempts that are tried again.
     pub fn on_error(mut self, policy: OnError) -> Self {
-        self.on_error = Some(policy);
+        self.options.on_error = Some(policy);
         self
     }
 
     /// What a full error channel does, and a full channel of
     /// [`dead_letters`](crate::Pipeline::dead_letters). Default: errors are counted, and the run goes on.
     pub fn error_overflow(mut self, overflow: Overflow) -> Self {
-        self.overflow = overflow;
+        self.options.overflow = Some(overflow);
         self
     }
 
@@ -94,14 +95,14 @@ impl<R: Send + 'static> Job<R> {
     /// Cancels the run when `token` is cancelled; never the other way round. May be called for
     /// several tokens.
     pub fn cancel_on(mut self, token: &CancellationToken) -> Self {
-        self.shutdown.cancel_on(token.clone());
+        self.options.shutdown.cancel_on(token.clone());
         self
     }
 
     /// Drains the run when `token` is cancelled, and cancels what is left `deadline` later: see
     /// [`Control::drain`](super::Control::drain). Needs the runtime's timers.
     pub fn drain_on(mut self, token: &CancellationToken, deadline: Duration) -> Self {
-        self.shutdown.drain_on(token.clone(), deadline);
+        self.options.shutdown.drain_on(token.clone(), deadline);
         self
     }
 
@@ -111,8 +112,69 @@ impl<R: Send + 'static> Job<R> {
     /// the run Ctrl-C does nothing unless somebody else listens. Needs the runtime's timers and its
     /// I/O driver.
     pub fn drain_on_ctrl_c(mut self, deadline: Duration) -> Self {
-        self.shutdown.drain_on_ctrl_c(deadline);
+        self.options.shutdown.drain_on_ctrl_c(deadline);
         self
+    }
+
+    // ---------------------------------------------------------------- several ends
+
+    /// One run of both: for the branches of a pipeline, or for pipelines that start, stop and fail
+    /// together. Its value is the pair of their values.
+    ///
+    /// Options of the run are those of either job; one that both have set is refused at the start
+    /// ([`BuildError::SetTwice`]). The run is over when both ends are. The items of a
+    /// [stream](crate::Pipeline::into_stream) cannot be read in a joined job, and are discarded.
+    ///
+    /// ```
+    /// use pipeline_core::prelude::*;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+    /// let sum = Pipeline::from_iter(1..=4).fold(0, |sum, n| sum + n);
+    /// let words = Pipeline::from_iter(["a", "b"]).collect();
+    /// assert_eq!(sum.join(words).run().await?.value, (10, vec!["a", "b"]));
+    /// # Ok(()) }
+    /// ```
+    pub fn join<S: Send + 'static>(self, other: Job<S>) -> Job<(R, S)> {
+        let (first, first_options) = self.split();
+        let (second, second_options) = other.split();
+        let ends = first.0.into_iter().chain(second.0).collect();
+        let (first, second) = (first.1, second.1);
+        Job::from_parts(
+            ends,
+            move |assembly| first(assembly).and(second(assembly)),
+            first_options.and(second_options),
+        )
+    }
+
+    /// One run of all of these, as by [`join`](Job::join); the values are in the order of the jobs.
+    ///
+    /// ```
+    /// use pipeline_core::prelude::*;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+    /// let (even, odd) = Pipeline::from_iter(0..10).split(|n| n % 2 == 0);
+    /// let counts = Job::join_all([even.count(), odd.count()]).run().await?.value;
+    /// assert_eq!(counts, [5, 5]);
+    /// # Ok(()) }
+    /// ```
+    pub fn join_all(jobs: impl IntoIterator<Item = Self>) -> Job<Vec<R>> {
+        let mut all = Options::default();
+        let (mut ends, mut builds) = (Vec::new(), Vec::new());
+        for job in jobs {
+            let ((nodes, build), options) = job.split();
+            ends.extend(nodes);
+            builds.push(build);
+            all = all.and(options);
+        }
+        let build = move |assembly: &mut Assembly| {
+            let prepared = builds.into_iter().map(|build| build(assembly));
+            Prepared::each(prepared.collect())
+        };
+        Job::from_parts(ends, build, all)
+    }
+
+    fn split(self) -> ((Vec<Arc<Node>>, Build<R>), Options) {
+        ((self.ends, self.build), self.options)
     }
 
     // ---------------------------------------------------------------- running
@@ -120,7 +182,7 @@ impl<R: Send + 'static> Job<R> {
     /// The steps with the options that they will have, and the most items that can be inside.
     #[must_use]
     pub fn plan(&self) -> Plan {
-        Plan::new(self.steps.clone())
+        Graph::new(&self.ends).plan()
     }
 
     /// Starts the run on the tokio runtime of the caller, of either flavour, and gives its owner.
@@ -134,22 +196,22 @@ impl<R: Send + 'static> Job<R> {
     /// runtime. Nothing of the user's has run then.
     pub fn start(self) -> Result<Running<R>, BuildError> {
         let Job {
-            steps,
+            ends,
             build,
+            options,
+        } = self;
+        let graph = Graph::new(&ends);
+        graph.check()?;
+        options.check()?;
+        let Options {
             errors,
             overflow,
             on_error,
             shutdown,
-        } = self;
-        steps.iter().try_for_each(Step::check)?;
-        if on_error == Some(OnError::StopAfter(0)) {
-            return Err(BuildError::Zero(
-                "on_error".into(),
-                "the number of `StopAfter`",
-            ));
-        }
+            ..
+        } = options;
         let runtime = rt::Runtime::try_current().ok_or(BuildError::NoRuntime)?;
-        let of_a_stage = steps.iter().find_map(|step| {
+        let of_a_stage = graph.steps().iter().find_map(|step| {
             let option = step.timed_option()?;
             Some(format!("{option}` of `{}", step.name))
         });
@@ -157,13 +219,16 @@ impl<R: Send + 'static> Job<R> {
         if let Some(option) = timed.filter(|_| !rt::has_timers()) {
             return Err(BuildError::NoTimer(option.into()));
         }
-        let hub = Hub::new(runtime, Failures::new(errors, overflow, on_error));
+        let hub = Hub::new(
+            runtime,
+            Failures::new(errors, overflow.unwrap_or_default(), on_error),
+        );
         let attendants = shutdown.attend(&hub)?;
         // it is there from the first to the last moment, so that the run is not over in between
         let supervisor = hub.task(Role::Supervisor);
-        let mut assembly = Assembly::new(Arc::clone(&hub));
+        hub.log_start(graph.steps());
+        let mut assembly = Assembly::new(Arc::clone(&hub), graph);
         let prepared = build(&mut assembly);
-        hub.log_start(&steps);
         assembly.start();
         launch_supervisor(supervisor, attendants);
         Ok(Running::new(hub, prepared))
@@ -195,7 +260,7 @@ impl<R: Send + 'static> IntoFuture for Job<R> {
 impl<R> fmt::Debug for Job<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Job")
-            .field("steps", &self.steps)
+            .field("plan", &Graph::new(&self.ends).plan())
             .finish_non_exhaustive()
     }
 }

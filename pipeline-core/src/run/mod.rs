@@ -9,6 +9,7 @@
 mod control;
 mod items;
 mod job;
+mod options;
 mod running;
 mod shutdown;
 

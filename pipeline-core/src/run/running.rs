@@ -16,8 +16,50 @@ use crate::{
     rt::Mutex,
 };
 
-/// Where an end leaves its value.
-type Value<R> = Arc<Mutex<Option<R>>>;
+/// Where an end leaves its value, or several ends leave theirs.
+type Value<R> = Arc<dyn Take<R>>;
+
+/// Gives what an end has left, once.
+trait Take<R>: Send + Sync {
+    fn take(&self) -> Option<R>;
+}
+
+impl<R: Send> Take<R> for Mutex<Option<R>> {
+    fn take(&self) -> Option<R> {
+        self.lock().take()
+    }
+}
+
+/// The values of two ends.
+struct Both<A, B>(Value<A>, Value<B>);
+
+impl<A, B> Take<(A, B)> for Both<A, B> {
+    fn take(&self) -> Option<(A, B)> {
+        // both are taken, so that neither is kept when the other one is missing
+        match (self.0.take(), self.1.take()) {
+            (Some(a), Some(b)) => Some((a, b)),
+            (a, b) => {
+                discard(a);
+                discard(b);
+                None
+            }
+        }
+    }
+}
+
+/// The values of many ends.
+struct Each<R>(Vec<Value<R>>);
+
+impl<R> Take<Vec<R>> for Each<R> {
+    fn take(&self) -> Option<Vec<R>> {
+        let values: Vec<_> = self.0.iter().map(|value| value.take()).collect();
+        if values.iter().all(Option::is_some) {
+            return Some(values.into_iter().flatten().collect());
+        }
+        values.into_iter().for_each(discard);
+        None
+    }
+}
 
 /// Drops what nobody will take from a stream any more.
 type Discard = Box<dyn FnMut(&Context<'_>) -> Poll<()> + Send>;
@@ -28,13 +70,47 @@ pub(crate) struct Prepared<R> {
     discard: Option<Discard>,
 }
 
-impl<R> Prepared<R> {
-    pub(crate) fn value(value: Value<R>) -> Self {
+impl<R: Send + 'static> Prepared<R> {
+    pub(crate) fn value(value: Arc<Mutex<Option<R>>>) -> Self {
         Prepared {
             value,
             discard: None,
         }
     }
+
+    /// Of two ends of one run.
+    pub(super) fn and<S: Send + 'static>(self, other: Prepared<S>) -> Prepared<(R, S)> {
+        let discards = self.discard.into_iter().chain(other.discard);
+        Prepared {
+            value: Arc::new(Both(self.value, other.value)),
+            discard: all(discards.collect()),
+        }
+    }
+
+    /// Of any number of ends of one run.
+    pub(super) fn each(ends: Vec<Self>) -> Prepared<Vec<R>> {
+        let (values, discards): (Vec<_>, Vec<_>) =
+            ends.into_iter().map(|end| (end.value, end.discard)).unzip();
+        Prepared {
+            value: Arc::new(Each(values)),
+            discard: all(discards.into_iter().flatten().collect()),
+        }
+    }
+}
+
+/// Discards from several streams at once.
+fn all(mut discards: Vec<Discard>) -> Option<Discard> {
+    if discards.is_empty() {
+        return None;
+    }
+    Some(Box::new(move |context| {
+        discards.retain_mut(|discard| discard(context).is_pending());
+        if discards.is_empty() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }))
 }
 
 impl<T: Send + 'static> Prepared<Items<T>> {
@@ -134,11 +210,7 @@ impl<R: Send + 'static> Running<R> {
             panic!("the outcome of a run is given once, and it has been given")
         };
         let Ended { cause, report } = ended;
-        let value = self
-            .own
-            .get_mut()
-            .take()
-            .or_else(|| self.value.lock().take());
+        let value = self.own.get_mut().take().or_else(|| self.value.take());
         match (cause, value) {
             (None, Some(value)) => Ok(report.map(|()| value)),
             // an end that did not fail has left its value
@@ -165,7 +237,7 @@ impl<T: Send + 'static> Stream for Running<Items<T>> {
         let running = self.get_mut();
         let own = running.own.get_mut();
         if own.is_none() {
-            *own = running.value.lock().take();
+            *own = running.value.take();
         }
         if let Some(items) = own
             && let Some(item) = ready!(items.end().poll_next(context))

@@ -30,6 +30,18 @@ impl Shutdown {
         self.ctrl_c = Some(deadline);
     }
 
+    pub(super) fn takes_ctrl_c(&self) -> bool {
+        self.ctrl_c.is_some()
+    }
+
+    /// Those of two jobs that become one.
+    pub(super) fn and(mut self, other: Shutdown) -> Shutdown {
+        self.cancel_on.extend(other.cancel_on);
+        self.drain_on.extend(other.drain_on);
+        self.ctrl_c = self.ctrl_c.or(other.ctrl_c);
+        self
+    }
+
     /// Whether there is a deadline to be kept.
     pub(super) fn needs_timer(&self) -> Option<&'static str> {
         let on_token = (!self.drain_on.is_empty()).then_some("drain_on");

@@ -295,6 +295,12 @@ impl<T: Send + 'static> Edge<T> {
     /// Gives back what has not been begun. With `item_ns`, because the run takes too long.
     pub(in crate::engine) fn give_back(self: &Arc<Self>, desk: &mut Desk<T>, item_ns: Option<u64>) {
         let mut state = self.state.lock();
+        if self.is_unwanted() {
+            drop(state);
+            let unwanted = desk.clear().into_iter();
+            unwanted.for_each(|envelope| self.hub.ledger().cancel(envelope));
+            return;
+        }
         let Some(crew) = state.crew.as_mut() else {
             return;
         };
@@ -415,8 +421,12 @@ impl<T> State<T> {
 
     pub(super) fn take_finished(&mut self, edge: &Edge<T>) -> Option<Finished<T>> {
         let crew = self.crew.as_mut()?;
-        let done =
-            crew.alive == 0 && crew.returned.is_empty() && self.end == Some(self.ring.head());
+        let all_taken = if edge.is_unwanted() {
+            self.end.is_some()
+        } else {
+            self.end == Some(self.ring.head())
+        };
+        let done = crew.alive == 0 && crew.returned.is_empty() && all_taken;
         let consumer = if done {
             crew.consumer.take()?
         } else {
@@ -445,6 +455,15 @@ impl<T> Crew<T> {
 
     pub(super) fn report(&self, now: u64) -> StageReport {
         self.totals.report(&self.plan.name, now)
+    }
+
+    /// Nobody wants what would come of the items: gives those that wait, and the workers, which are to be
+    /// woken, as those with an item in work have to drop it.
+    pub(super) fn dismiss(&mut self) -> (Vec<(u64, Envelope<T>)>, Vec<Arc<Seat>>) {
+        self.blocked = false;
+        let places = self.places.iter().flatten();
+        let seats = places.map(|place| Arc::clone(&place.seat)).collect();
+        (mem::take(&mut self.returned), seats)
     }
 
     /// What is to be dropped outside of the lock.
@@ -571,8 +590,8 @@ impl<T> Crew<T> {
     }
 
     fn sum(&mut self, hub: &Hub, tally: &mut Tally, timing: &Timing) {
-        hub.ledger().settle(Fate::Failed, tally.failed_origins);
-        hub.ledger().settle(Fate::Filtered, tally.filtered_origins);
+        hub.ledger().add(Fate::Failed, tally.failed_items);
+        hub.ledger().add(Fate::Filtered, tally.filtered_items);
         self.totals.add(tally, timing);
     }
 
@@ -639,5 +658,9 @@ impl<T: Send + 'static> Producer for Edge<T> {
         let action = state.serve(&self);
         drop(state);
         self.act(action);
+    }
+
+    fn unwanted(self: Arc<Self>) {
+        self.unwant();
     }
 }

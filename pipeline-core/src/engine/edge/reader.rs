@@ -1,9 +1,13 @@
 //! The consumer's side of an edge that ends in the hands of one reader: a sink, or a stream.
 
-use std::task::{Context, Poll, Waker};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 use super::{Action, Edge, State};
-use crate::engine::{envelope::Envelope, joint::Joint, weights::Weights};
+use crate::engine::{envelope::Envelope, hub::Hub, joint::Joint, stubs::Stubs};
 
 /// The reader's waker while it waits.
 #[derive(Debug, Default)]
@@ -38,47 +42,91 @@ impl<T: Send + 'static> Reader<T> {
         most: usize,
         last_first: bool,
         items: &mut Vec<T>,
-        weights: &mut Weights,
+        stubs: &mut Stubs,
+    ) -> Poll<Taken> {
+        self.poll_each(context, most, last_first, |Envelope { item, ticket }| {
+            stubs.push(ticket);
+            items.push(item);
+        })
+    }
+
+    /// The same, in their envelopes.
+    pub(in crate::engine) fn poll_envelopes(
+        &self,
+        context: &Context<'_>,
+        most: usize,
+        envelopes: &mut VecDeque<Envelope<T>>,
+    ) -> Poll<Taken> {
+        self.poll_each(context, most, false, |envelope| {
+            envelopes.push_back(envelope)
+        })
+    }
+
+    fn poll_each(
+        &self,
+        context: &Context<'_>,
+        most: usize,
+        last_first: bool,
+        mut take: impl FnMut(Envelope<T>),
     ) -> Poll<Taken> {
         match &self.0 {
-            Joint::Plain(edge) => edge.poll_take(context, most, last_first, items, weights),
+            Joint::Plain(edge) => edge.poll_take(context, most, last_first, take),
             Joint::Boxed(edge) => {
                 let mut boxes = Vec::new();
-                let taken = edge.poll_take(context, most, last_first, &mut boxes, weights);
-                items.extend(boxes.into_iter().map(|item| *item));
+                let taken =
+                    edge.poll_take(context, most, last_first, |envelope| boxes.push(envelope));
+                // unpacked outside of the lock
+                for Envelope { item, ticket } in boxes {
+                    take(Envelope::new(*item, ticket));
+                }
                 taken
             }
+        }
+    }
+
+    /// Takes nothing more, though more may come: those before it end.
+    pub(in crate::engine) fn unwant(&self) {
+        match &self.0 {
+            Joint::Plain(edge) => edge.unwant(),
+            Joint::Boxed(edge) => edge.unwant(),
+        }
+    }
+
+    pub(in crate::engine) fn hub(&self) -> &Arc<Hub> {
+        match &self.0 {
+            Joint::Plain(edge) => edge.hub(),
+            Joint::Boxed(edge) => edge.hub(),
         }
     }
 }
 
 impl<T: Send + 'static> Edge<T> {
-    /// Takes up to `most` items as soon as there is one; `last_first` for ends that pop them.
+    /// Takes up to `most` items as soon as there is one; `last_first` for ends that pop them. `take` is
+    /// called under the lock.
     fn poll_take(
         &self,
         context: &Context<'_>,
         most: usize,
         last_first: bool,
-        items: &mut Vec<T>,
-        weights: &mut Weights,
+        mut take: impl FnMut(Envelope<T>),
     ) -> Poll<Taken> {
         let edge = self;
         let mut waker: Option<Waker> = None;
         loop {
             let mut state = edge.state.lock();
             while state.ring.ready() > 0 {
-                let before = items.len();
-                let mut take = |envelope: Envelope<T>| {
-                    weights.push(&envelope.origin);
-                    items.push(envelope.item);
+                let mut taken = 0;
+                let mut count = |envelope: Envelope<T>| {
+                    taken += 1;
+                    take(envelope);
                 };
                 if last_first {
-                    state.ring.take_backwards(most, &mut take);
+                    state.ring.take_backwards(most, &mut count);
                 } else {
-                    state.ring.take(most, &mut take);
+                    state.ring.take(most, &mut count);
                 }
                 let upstream = state.took(edge);
-                let only_gaps = items.len() == before;
+                let only_gaps = taken == 0;
                 if only_gaps && upstream.is_none() {
                     continue;
                 }

@@ -35,7 +35,7 @@ pub(super) async fn acquire<W: Work, P: Fuse<W::Out>>(lease: &mut Lease<W, P>) -
 async fn make<W: Work, P: Fuse<W::Out>>(station: &Station<W, P>) -> Option<Box<W>> {
     let hub = &station.hub;
     let acquired = poll_fn(|context| {
-        if hub.stopped() {
+        if hub.stopped() || station.output.is_unwanted() {
             Poll::Ready(None)
         } else {
             station.states.poll_acquire(context).map(Some)

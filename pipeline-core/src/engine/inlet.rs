@@ -1,0 +1,78 @@
+//! Takes the items of an edge for an operator: many at a time, and gives them one after another.
+
+use std::{
+    collections::VecDeque,
+    task::{Context, Poll},
+};
+
+use super::{
+    edge::{Reader, Taken},
+    envelope::Envelope,
+    joint::Joint,
+    limits::LOT,
+};
+
+/// Dropped before the end has come, it makes those before it end: see [`Reader::unwant`].
+#[derive(Debug)]
+pub(crate) struct Inlet<T: Send + 'static> {
+    reader: Reader<T>,
+    /// Taken at once, and given one by one.
+    lot: VecDeque<Envelope<T>>,
+    ended: bool,
+}
+
+impl<T: Send + 'static> Inlet<T> {
+    pub(crate) fn new(edge: Joint<T>) -> Self {
+        Inlet {
+            reader: Reader::new(edge),
+            lot: VecDeque::new(),
+            ended: false,
+        }
+    }
+
+    /// The next item; none when nothing more comes.
+    #[inline]
+    pub(super) fn poll_next(&mut self, context: &Context<'_>) -> Poll<Option<Envelope<T>>> {
+        match self.lot.pop_front() {
+            Some(envelope) => Poll::Ready(Some(envelope)),
+            None => self.poll_lot(context),
+        }
+    }
+
+    /// The next item, left where it is.
+    pub(super) fn poll_peek(&mut self, context: &Context<'_>) -> Poll<Option<&T>> {
+        if self.lot.is_empty() {
+            match self.poll_lot(context) {
+                Poll::Ready(Some(envelope)) => self.lot.push_front(envelope),
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(self.lot.front().map(|envelope| &envelope.item))
+    }
+
+    fn poll_lot(&mut self, context: &Context<'_>) -> Poll<Option<Envelope<T>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        match self.reader.poll_envelopes(context, LOT, &mut self.lot) {
+            Poll::Ready(Taken::Items) => Poll::Ready(self.lot.pop_front()),
+            Poll::Ready(Taken::End) => {
+                self.ended = true;
+                Poll::Ready(None)
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<T: Send + 'static> Drop for Inlet<T> {
+    fn drop(&mut self) {
+        let hub = self.reader.hub();
+        let lot = self.lot.drain(..);
+        lot.for_each(|envelope| hub.ledger().cancel(envelope));
+        if !self.ended && !hub.stopped() {
+            self.reader.unwant();
+        }
+    }
+}

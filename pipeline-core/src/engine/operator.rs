@@ -1,0 +1,286 @@
+//! Drives an operator: a step that changes the shape of the flow, in one task between edges.
+//!
+//! An operator takes items from its [`Inlet`]s and puts what it makes of them into its [`Filler`]s, many
+//! at a time on both sides: two locks a lot, none an item.
+
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use super::{
+    envelope::Envelope,
+    failures::{Told, Unsent},
+    hub::{Hub, Link, Task},
+    ledger::{Fate, Ledger},
+    limits::{CLOCK_EVERY, DEBT_NS},
+    pace::Timing,
+    shield,
+    tally::{Tally, Totals},
+    ticket::Ticket,
+};
+use crate::{
+    error::{BoxError, Cause, ErrorKind, StageError},
+    report::StageReport,
+    rt::{self, Mutex},
+};
+
+/// A structural step, as the engine sees it.
+pub(crate) trait Operator: Send + 'static {
+    /// Goes on until it has to wait or is asked to [pause](Bench::is_due). Code of the user's it calls
+    /// through [`Bench::shielded`].
+    fn poll_work(&mut self, context: &mut Context<'_>, bench: &mut Bench) -> Poll<Step>;
+
+    /// Hands on everything that is finished, before the task waits.
+    fn flush(&mut self);
+
+    /// All is done: ends its outputs.
+    fn end(&mut self);
+
+    /// The run is over: what it has taken and not given is settled as cancelled. What is in its inlets
+    /// and fillers settles itself.
+    fn cancel(&mut self, ledger: &Ledger);
+}
+
+/// Why an operator came back.
+pub(crate) enum Step {
+    /// Others are to have their turn.
+    Pause,
+    /// Nothing more will come of it.
+    End,
+}
+
+/// What an operator works with beside its items.
+pub(crate) struct Bench {
+    hub: Arc<Hub>,
+    post: Arc<Post>,
+    tally: Tally,
+    /// Failures that have been counted and are to be told.
+    failed: Vec<StageError>,
+    /// Items since the clock was read.
+    since_look: usize,
+    turn_since: u64,
+}
+
+/// The operator as the run sees it.
+struct Post {
+    name: Arc<str>,
+    totals: Mutex<Totals>,
+}
+
+impl Bench {
+    fn new(hub: &Arc<Hub>, name: Arc<str>) -> Self {
+        let totals = Mutex::new(Totals::new(hub.now()));
+        let post = Arc::new(Post { name, totals });
+        hub.add(Arc::clone(&post) as Arc<dyn Link>);
+        Bench {
+            hub: Arc::clone(hub),
+            post,
+            tally: Tally::default(),
+            failed: Vec::new(),
+            since_look: 0,
+            turn_since: hub.now(),
+        }
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        self.hub.ledger()
+    }
+
+    /// An item has been taken. True if it is time to come back: others wait for this thread, or a failure
+    /// is to be told.
+    #[inline]
+    pub(super) fn took(&mut self) -> bool {
+        self.tally.taken += 1;
+        self.is_due()
+    }
+
+    /// The same for work without a new item.
+    #[inline]
+    pub(super) fn is_due(&mut self) -> bool {
+        self.since_look += 1;
+        if self.since_look < CLOCK_EVERY && self.failed.is_empty() {
+            return false;
+        }
+        self.since_look = 0;
+        !self.failed.is_empty() || self.hub.now().saturating_sub(self.turn_since) > DEBT_NS
+    }
+
+    /// An item has been given to a next step.
+    #[inline]
+    pub(super) fn gave(&mut self) {
+        self.tally.given += 1;
+    }
+
+    /// An item became nothing.
+    pub(super) fn filtered(&mut self, ticket: Ticket) {
+        self.tally.filtered += 1;
+        let items = &mut self.tally.filtered_items;
+        self.hub
+            .ledger()
+            .settle_or_count(ticket, Fate::Filtered, items);
+    }
+
+    /// Nobody wants this item any more.
+    pub(super) fn cancelled<T>(&mut self, envelope: Envelope<T>) {
+        self.hub.ledger().cancel(envelope);
+    }
+
+    /// An item has failed.
+    pub(super) fn failed(&mut self, ticket: Ticket, kind: ErrorKind, error: BoxError) {
+        let origin = ticket.origin();
+        self.tally.failed += 1;
+        self.tally.panics += u64::from(kind == ErrorKind::Panicked);
+        let items = &mut self.tally.failed_items;
+        self.hub
+            .ledger()
+            .settle_or_count(ticket, Fate::Failed, items);
+        let error = StageError::new(Arc::clone(&self.post.name), origin, 1, kind, error);
+        self.failed.push(error);
+    }
+
+    /// Runs code of the user's that works on an item; a panic fails the item, whose ticket is then gone.
+    #[inline]
+    pub(super) fn shielded<R>(
+        &mut self,
+        ticket: Ticket,
+        code: impl FnOnce() -> R,
+    ) -> Option<(R, Ticket)> {
+        match shield::call(code) {
+            Ok(result) => Some((result, ticket)),
+            Err(payload) => {
+                self.failed(ticket, ErrorKind::Panicked, shield::panic_error(payload));
+                None
+            }
+        }
+    }
+
+    /// Adds up what was counted.
+    fn add_up(&mut self) {
+        let ledger = self.hub.ledger();
+        ledger.add(Fate::Failed, self.tally.failed_items);
+        ledger.add(Fate::Filtered, self.tally.filtered_items);
+        self.post
+            .totals
+            .lock()
+            .add(&mut self.tally, &Timing::default());
+    }
+
+    /// Tells the failures. Their order is kept.
+    async fn tell(&mut self) {
+        for error in std::mem::take(&mut self.failed) {
+            let told = match self.hub.tell::<()>(error) {
+                Told::Yes => true,
+                Told::No => false,
+                Told::Wait(unsent) => self.send(unsent).await,
+            };
+            self.tally.undelivered += u64::from(!told);
+        }
+    }
+
+    async fn send(&self, unsent: Unsent<()>) -> bool {
+        unsent.send_later(&self.hub).await
+    }
+}
+
+impl Link for Post {
+    fn wind_down(&self) {}
+
+    fn look(self: Arc<Self>) -> bool {
+        false
+    }
+
+    fn report(&self, now: u64) -> Option<StageReport> {
+        Some(self.totals.lock().report(&self.name, now))
+    }
+
+    fn clear(&self, _: &Ledger) {}
+}
+
+/// Puts an operator in its place, and gives what starts it. Its fillers are made with the seat of `task`.
+pub(crate) fn place_operator<O: Operator>(
+    task: Task,
+    name: Arc<str>,
+    operator: O,
+) -> impl FnOnce() + 'static {
+    let runtime = task.hub().runtime().clone();
+    let bench = Bench::new(task.hub(), name);
+    let driven = Driven { operator, bench };
+    move || runtime.spawn(drive(task, driven))
+}
+
+/// The operator, and the promise that what is inside is settled, however its task ends.
+struct Driven<O: Operator> {
+    operator: O,
+    bench: Bench,
+}
+
+impl<O: Operator> Drop for Driven<O> {
+    fn drop(&mut self) {
+        self.bench.tally.undelivered += self.bench.failed.len() as u64;
+        self.operator.cancel(self.bench.hub.ledger());
+        self.bench.add_up();
+    }
+}
+
+/// Why the task of an operator came back from it.
+enum Left {
+    Stopped,
+    Step(Step),
+    Broken(BoxError),
+}
+
+async fn drive<O: Operator>(task: Task, mut driven: Driven<O>) {
+    task.take_seat().await;
+    let hub = Arc::clone(task.hub());
+    loop {
+        let left = poll_fn(|context| {
+            if hub.stopped() {
+                return Poll::Ready(Left::Stopped);
+            }
+            let Driven { operator, bench } = &mut driven;
+            let work = || operator.poll_work(context, bench);
+            let worked = shield::call(work).map_err(shield::panic_error);
+            if matches!(worked, Ok(Poll::Pending)) {
+                operator.flush();
+                bench.add_up();
+            }
+            match worked {
+                // what has failed is told before anything else is waited for
+                Ok(Poll::Pending) if !bench.failed.is_empty() => {
+                    Poll::Ready(Left::Step(Step::Pause))
+                }
+                Ok(Poll::Pending) => {
+                    bench.turn_since = bench.hub.now();
+                    Poll::Pending
+                }
+                Ok(Poll::Ready(step)) => Poll::Ready(Left::Step(step)),
+                Err(error) => Poll::Ready(Left::Broken(error)),
+            }
+        })
+        .await;
+        driven.operator.flush();
+        driven.bench.tell().await;
+        match left {
+            Left::Step(Step::Pause) => {
+                driven.bench.add_up();
+                rt::give_way().await;
+                driven.bench.turn_since = hub.now();
+            }
+            Left::Step(Step::End) => {
+                driven.operator.end();
+                break;
+            }
+            Left::Stopped => break,
+            // a destructor of the user's, most likely
+            Left::Broken(error) => {
+                let name = Arc::clone(&driven.bench.post.name);
+                hub.stop(Cause::Stage(name, error));
+                break;
+            }
+        }
+    }
+    drop(driven);
+    task.finish();
+}

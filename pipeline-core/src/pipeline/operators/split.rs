@@ -1,0 +1,106 @@
+//! Each item to one of several branches.
+
+use std::sync::Arc;
+
+use super::behind;
+use crate::{
+    engine::{self, Filler, Inlet, Joint, Role, Split, place_operator},
+    pipeline::{
+        Assembly, Pipeline, Tail,
+        graph::{Node, Operator, Port},
+        tail::{Closed, close},
+    },
+    rt::Mutex,
+};
+
+/// One pipeline to several. Each branch is a pipeline of its own; all of them have to lead to an end, in
+/// one job: by [`merge`](Pipeline::merge) or [`zip`](Pipeline::zip), or by
+/// [`Job::join`](crate::Job::join). Else the start is refused
+/// ([`BuildError::Unconnected`](crate::BuildError::Unconnected)).
+impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
+    /// The items for which `pick` is true, and the others.
+    ///
+    /// Both keep their order. 128 items wait in front of each branch; an item for a branch that is
+    /// full waits, and so do those behind it, whichever branch they are for. If `pick` panics, its item
+    /// fails, under the name of this step. A branch that takes nothing more (behind it a
+    /// [`zip`](Pipeline::zip) has ended) drops its items as cancelled, and the other one goes on.
+    ///
+    /// ```
+    /// use pipeline_core::prelude::*;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+    /// let (even, odd) = Pipeline::from_iter(0..10).split(|n| n % 2 == 0);
+    /// let (even, odd) = even.collect().join(odd.count()).run().await?.value;
+    /// assert_eq!((even, odd), (vec![0, 2, 4, 6, 8], 5));
+    /// # Ok(()) }
+    /// ```
+    pub fn split<F>(self, pick: F) -> (Pipeline<T>, Pipeline<T>)
+    where
+        F: Fn(&T) -> bool + Send + Sync + 'static,
+    {
+        let pick = move |item: &T| usize::from(!pick(item));
+        let [picked, others] = branches(self, "split", |inlet, branches| {
+            Split::new(inlet, branches, pick)
+        });
+        (picked, others)
+    }
+}
+
+/// What makes the edges of all branches, once.
+struct Fork<T: Send + 'static> {
+    make: Option<Box<dyn FnOnce(&mut Assembly, &Arc<Node>) -> Vec<Option<Joint<T>>> + Send>>,
+    edges: Vec<Option<Joint<T>>>,
+}
+
+/// An operator with one input and `N` outputs of the same kind.
+pub(super) fn branches<T, U, L, O, const N: usize>(
+    upstream: Pipeline<T, L>,
+    method: &'static str,
+    make: impl FnOnce(Inlet<T>, Vec<Filler<U>>) -> O + Send + 'static,
+) -> [Pipeline<U>; N]
+where
+    T: Send + 'static,
+    U: Send + 'static,
+    L: Tail<Item = T>,
+    O: engine::Operator,
+{
+    let traits = Operator {
+        options: format!("{N} branches"),
+        branches: N,
+        ..Operator::default()
+    };
+    let (from, upstream) = close(upstream.tail).split();
+    let node = Node::new(method, traits.into(), vec![from]);
+    let make = move |assembly: &mut Assembly, node: &Arc<Node>| {
+        let input = upstream(assembly);
+        let task = assembly.hub().task(Role::Operator);
+        let edges: Vec<Joint<U>> = (0..N).map(|_| behind(assembly, node)).collect();
+        let fillers = edges.iter().cloned();
+        let fillers = fillers.map(|edge| Filler::new(edge, task.seat())).collect();
+        let (name, _) = assembly.names(node);
+        let start = place_operator(task, name, make(Inlet::new(input), fillers));
+        assembly.at_start(move |_| start());
+        edges.into_iter().map(Some).collect()
+    };
+    let fork = Arc::new(Mutex::new(Fork {
+        make: Some(Box::new(make)),
+        edges: Vec::new(),
+    }));
+    std::array::from_fn(|branch| {
+        let fork = Arc::clone(&fork);
+        let port = Port {
+            node: Arc::clone(&node),
+            branch,
+        };
+        Pipeline::new(Closed::new(port, move |assembly, from| {
+            let mut fork = fork.lock();
+            if let Some(make) = fork.make.take() {
+                fork.edges = make(assembly, &from.node);
+            }
+            // each branch is built once
+            fork.edges[from.branch]
+                .take()
+                .unwrap_or_else(|| behind(assembly, &from.node))
+        }))
+    })
+}

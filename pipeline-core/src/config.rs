@@ -40,6 +40,9 @@ pub enum Order {
     Ordered,
     /// As they are ready.
     Unordered,
+    /// Those of one key in the order of the input, and otherwise as they are ready: see
+    /// [`Pipeline::keyed`](crate::Pipeline::keyed).
+    Keyed,
 }
 
 impl StageConfig {

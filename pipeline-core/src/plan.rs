@@ -8,7 +8,9 @@ use std::{
 
 use crate::{
     config::{Order, Retry},
+    engine::LOT,
     error::BuildError,
+    pipeline::BUFFER,
 };
 
 /// The steps of a pipeline with their options as they will be used, and the most items that can be
@@ -126,6 +128,8 @@ pub enum Mistake {
     MisplacedBuffer,
     /// [`retry_if`](crate::Pipeline::retry_if) without [`retry`](crate::Pipeline::retry).
     RetryIfAlone,
+    /// An order by key, without one.
+    NoKey,
     /// A number that has to be 1 at least.
     Zero(&'static str),
     /// A time that has to be longer than zero.
@@ -182,6 +186,10 @@ impl Step {
                 mistake: Some(Mistake::RetryIfAlone),
                 ..
             } => Err(BuildError::Without(name(), "retry_if", "retry")),
+            StepKind::Stage {
+                mistake: Some(Mistake::NoKey),
+                ..
+            } => Err(BuildError::Without(name(), "Order::Keyed", "keyed")),
             StepKind::Operator {
                 mistake: Some(Mistake::Zero(setting)),
                 ..
@@ -234,6 +242,7 @@ impl Step {
                 let order = match order {
                     Order::Ordered => "ordered",
                     Order::Unordered => "unordered",
+                    Order::Keyed => "keyed",
                 };
                 let threads = if *blocking {
                     ", on blocking threads"
@@ -275,7 +284,13 @@ impl Step {
                 let buffer = (*buffer, 1, format!("buffer {buffer}"));
                 channel.into_iter().chain([buffer]).collect()
             }
-            StepKind::Stage { window, .. } => vec![(*window, output, format!("window {window}"))],
+            StepKind::Stage { window, order, .. } => {
+                let window = (*window, output, format!("window {window}"));
+                let ahead = LOT + BUFFER;
+                let keyed = (*order == Order::Keyed)
+                    .then(|| (ahead, input, format!("{ahead} before its keys")));
+                keyed.into_iter().chain([window]).collect()
+            }
             StepKind::Operator {
                 holds,
                 buffer,

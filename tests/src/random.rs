@@ -24,6 +24,15 @@ impl Random {
         self.number() % limit
     }
 
+    /// The numbers below `count`, in some order.
+    pub fn shuffled(&mut self, count: u64) -> Vec<u64> {
+        let mut numbers: Vec<u64> = (0..count).collect();
+        for last in (1..count).rev() {
+            numbers.swap(self.below(last + 1) as usize, last as usize);
+        }
+        numbers
+    }
+
     /// The next `count` numbers, each below `limit`.
     pub fn list(&mut self, count: usize, limit: u64) -> Vec<u64> {
         (0..count).map(|_| self.below(limit)).collect()

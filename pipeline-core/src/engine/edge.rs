@@ -5,6 +5,7 @@
 //! `edge/reader.rs`.
 
 mod crew;
+mod lanes;
 mod reader;
 
 use std::{
@@ -13,7 +14,7 @@ use std::{
     task::Poll,
 };
 
-pub(super) use crew::{Claim, Consumer, CrewPlan, Desk};
+pub(super) use crew::{Claim, Consumer, CrewPlan, Desk, Keyed};
 pub(crate) use reader::{Reader, Taken};
 
 use self::{
@@ -211,15 +212,15 @@ impl<T: Send + 'static> Edge<T> {
             return;
         }
         let slots = state.ring.clear();
-        let (returned, seats) = state.crew.as_mut().map(Crew::dismiss).unwrap_or_default();
+        let (waiting, seats) = state.crew.as_mut().map(Crew::dismiss).unwrap_or_default();
         state.wants_room = None;
         let upstream = state.upstream.as_ref().and_then(Weak::upgrade);
         let finished = state.take_finished(self);
         drop(state);
         let ledger = self.hub.ledger();
         ledger.cancel_slots(slots);
-        let returned = returned.into_iter().map(|(_, envelope)| envelope);
-        returned.for_each(|envelope| ledger.cancel(envelope));
+        let waiting = waiting.into_iter();
+        waiting.for_each(|envelope| ledger.cancel(envelope));
         seats.iter().for_each(|seat| seat.wake());
         self.after_finish(finished);
         if let Some(upstream) = upstream {
@@ -292,10 +293,10 @@ impl<T: Send + 'static> Link for Edge<T> {
         drop(state);
         drop(upstream);
         ledger.cancel_slots(slots);
-        if let Some(Cleared { returned, consumer }) = cleared {
+        if let Some(Cleared { waiting, consumer }) = cleared {
             drop(consumer);
-            let envelopes = returned.into_iter().map(|(_, envelope)| envelope);
-            envelopes.for_each(|envelope| ledger.cancel(envelope));
+            let waiting = waiting.into_iter();
+            waiting.for_each(|envelope| ledger.cancel(envelope));
         }
         // an end that still waits finds the run over
         if let Some(waker) = reader {

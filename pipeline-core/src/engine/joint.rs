@@ -65,6 +65,10 @@ impl<W: Work> Work for Unboxing<W> {
         W::unpack(*input)
     }
 
+    fn lane(input: &Box<W::In>) -> u32 {
+        W::lane(input)
+    }
+
     fn process(
         &mut self,
         item: Box<W::In>,

@@ -63,7 +63,7 @@ impl Current {
 
 impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
     pub(super) fn new(task: Task, station: Arc<Station<W, P>>, input: Arc<Edge<W::In>>) -> Self {
-        let desk = Desk::new(Arc::clone(task.seat()));
+        let desk = Desk::new(Arc::clone(task.seat()), station.lane_of());
         Lease {
             task: Some(task),
             station,
@@ -260,7 +260,8 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
     /// The current item waits.
     pub(super) fn park(&mut self) {
         self.deliver();
-        self.input.park(&mut self.desk);
+        let in_work = self.has_begun();
+        self.input.park(&mut self.desk, in_work);
     }
 
     pub(super) fn unpark(&mut self) {
@@ -270,7 +271,8 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
     /// The rest of the run is for others.
     pub(super) fn give_back(&mut self, item_ns: Option<u64>) {
         self.deliver();
-        self.input.give_back(&mut self.desk, item_ns);
+        let in_work = self.has_begun();
+        self.input.give_back(&mut self.desk, in_work, item_ns);
     }
 
     /// The worker ends as it should.

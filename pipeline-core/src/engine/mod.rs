@@ -14,6 +14,7 @@ mod histogram;
 mod hub;
 mod inlet;
 mod joint;
+mod keys;
 mod lease;
 mod ledger;
 mod limits;
@@ -45,15 +46,12 @@ pub(crate) use filler::Filler;
 pub(crate) use hub::{Ended, Hub};
 pub(crate) use inlet::Inlet;
 pub(crate) use joint::Joint;
+pub(crate) use keys::{ByKey, Keys, Laned, keyed, keys};
 pub(crate) use limits::LOT;
 pub(crate) use operator::Operator;
 pub(crate) use operators::{Batch, Split};
 pub(crate) use outlet::{Outlet, most_at_once};
-#[expect(
-    unreachable_pub,
-    reason = "in a hidden method of a public, sealed trait"
-)]
-pub use recovery::Recovery;
+pub(crate) use recovery::Recovery;
 pub(crate) use seat::Role;
 pub(crate) use shield::{call, discard, panic_error};
 #[expect(
@@ -65,7 +63,7 @@ pub(crate) use station::{Identity, Maker, StationParts, StationPlan, Work};
 pub(crate) use stream::StreamEnd;
 pub(crate) use {
     feed::launch_feed,
-    operator::place_operator,
+    operator::{place_before_stage, place_operator},
     outlet::launch_outlet,
     station::launch_station,
     supervisor::{Attendant, launch_supervisor},

@@ -13,6 +13,7 @@ use super::{
     envelope::Envelope,
     failures::{Told, Unsent},
     hub::{Hub, Link, Task},
+    joint::Joint,
     ledger::{Fate, Ledger},
     limits::{CLOCK_EVERY, DEBT_NS},
     pace::Timing,
@@ -54,13 +55,22 @@ pub(crate) enum Step {
 /// What an operator works with beside its items.
 pub(crate) struct Bench {
     hub: Arc<Hub>,
-    post: Arc<Post>,
+    name: Arc<str>,
+    counts: Counts,
     tally: Tally,
     /// Failures that have been counted and are to be told.
     failed: Vec<StageError>,
     /// Items since the clock was read.
     since_look: usize,
     turn_since: u64,
+}
+
+/// Where an operator's counts are added up.
+enum Counts {
+    /// In a report of its own.
+    Own(Arc<Post>),
+    /// It is a part of a stage, which counts the same items again, but for those that fail here.
+    OfStage(Box<dyn Fn(&mut Tally) + Send + Sync>),
 }
 
 /// The operator as the run sees it.
@@ -71,12 +81,19 @@ struct Post {
 
 impl Bench {
     fn new(hub: &Arc<Hub>, name: Arc<str>) -> Self {
-        let totals = Mutex::new(Totals::new(hub.now()));
-        let post = Arc::new(Post { name, totals });
+        let post = Arc::new(Post {
+            name: Arc::clone(&name),
+            totals: Mutex::new(Totals::new(hub.now())),
+        });
         hub.add(Arc::clone(&post) as Arc<dyn Link>);
+        Bench::with_counts(hub, name, Counts::Own(post))
+    }
+
+    fn with_counts(hub: &Arc<Hub>, name: Arc<str>, counts: Counts) -> Self {
         Bench {
             hub: Arc::clone(hub),
-            post,
+            name,
+            counts,
             tally: Tally::default(),
             failed: Vec::new(),
             since_look: 0,
@@ -136,7 +153,7 @@ impl Bench {
         self.hub
             .ledger()
             .settle_or_count(ticket, Fate::Failed, items);
-        let error = StageError::new(Arc::clone(&self.post.name), origin, 1, kind, error);
+        let error = StageError::new(Arc::clone(&self.name), origin, 1, kind, error);
         self.failed.push(error);
     }
 
@@ -161,10 +178,15 @@ impl Bench {
         let ledger = self.hub.ledger();
         ledger.add(Fate::Failed, self.tally.failed_items);
         ledger.add(Fate::Filtered, self.tally.filtered_items);
-        self.post
-            .totals
-            .lock()
-            .add(&mut self.tally, &Timing::default());
+        (self.tally.failed_items, self.tally.filtered_items) = (0, 0);
+        match &self.counts {
+            Counts::Own(post) => post.totals.lock().add(&mut self.tally, &Timing::default()),
+            Counts::OfStage(count) => {
+                self.tally.taken = self.tally.failed;
+                self.tally.given = 0;
+                count(&mut self.tally);
+            }
+        }
     }
 
     /// Tells the failures. Their order is kept.
@@ -206,6 +228,24 @@ pub(crate) fn place_operator<O: Operator>(
 ) -> impl FnOnce() + 'static {
     let runtime = task.hub().runtime().clone();
     let bench = Bench::new(task.hub(), name);
+    let driven = Driven { operator, bench };
+    move || runtime.spawn(drive(task, driven))
+}
+
+/// The same for one that is a part of the stage that reads `edge`.
+pub(crate) fn place_before_stage<O: Operator, T: Send + 'static>(
+    task: Task,
+    name: Arc<str>,
+    operator: O,
+    edge: Joint<T>,
+) -> impl FnOnce() + 'static {
+    let runtime = task.hub().runtime().clone();
+    let count = move |tally: &mut Tally| match &edge {
+        Joint::Plain(edge) => edge.count(tally),
+        Joint::Boxed(edge) => edge.count(tally),
+    };
+    let counts = Counts::OfStage(Box::new(count));
+    let bench = Bench::with_counts(task.hub(), name, counts);
     let driven = Driven { operator, bench };
     move || runtime.spawn(drive(task, driven))
 }
@@ -275,7 +315,7 @@ async fn drive<O: Operator>(task: Task, mut driven: Driven<O>) {
             Left::Stopped => break,
             // a destructor of the user's, most likely
             Left::Broken(error) => {
-                let name = Arc::clone(&driven.bench.post.name);
+                let name = Arc::clone(&driven.bench.name);
                 hub.stop(Cause::Stage(name, error));
                 break;
             }

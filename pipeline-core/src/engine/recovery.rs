@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Of a stage whose items are `T`, whatever they travel in.
-pub struct Recovery<T> {
+pub(crate) struct Recovery<T> {
     /// For the whole stay of an item.
     pub(crate) timeout: Option<Duration>,
     /// For each attempt.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use super::{
-    edge::{Consumer, CrewPlan, Edge},
+    edge::{Consumer, CrewPlan, Edge, Keyed},
     failures::{Failure, Told},
     feed::Preparation,
     hub::{Hub, Task},
@@ -33,6 +33,10 @@ pub(crate) trait Work: Send + 'static {
     type Error: Into<BoxError> + Send + 'static;
     fn copy(input: &Self::In, copy: fn(&Self::Item) -> Self::Item) -> Self::In;
     fn unpack(input: Self::In) -> Self::Item;
+    /// The lane of an item of a keyed stage.
+    fn lane(_: &Self::In) -> u32 {
+        0
+    }
     fn process(
         &mut self,
         item: Self::In,
@@ -68,6 +72,8 @@ pub(crate) struct StationPlan {
     pub(crate) fused_name: Arc<str>,
     pub(crate) parallelism: usize,
     pub(crate) ordered: bool,
+    /// One item of a lane at a time, in order.
+    pub(crate) keyed: bool,
     pub(crate) window: usize,
     /// Workers run on blocking threads.
     pub(crate) blocking: bool,
@@ -178,7 +184,7 @@ fn place<W: Work, P: Fuse<W::Out>>(
         lingers: !plan.blocking,
         own_threads: plan.blocking,
     };
-    let prepares = plan.prepares;
+    let (prepares, keyed) = (plan.prepares, plan.keyed);
     let states = Pool::new(maker, plan.parallelism);
     let station = Arc::new(Station {
         hub: Arc::clone(hub),
@@ -195,10 +201,14 @@ fn place<W: Work, P: Fuse<W::Out>>(
         let station = Arc::clone(&station);
         preparations.push(Box::pin(async move { worker::prepare(&station).await }));
     }
-    input.read_by(crew, station);
+    input.read_by(crew, keyed.then_some(W::lane), station);
 }
 
 impl<W: Work, P: Fuse<W::Out>> Station<W, P> {
+    pub(super) fn lane_of(&self) -> Keyed<W::In> {
+        self.plan.keyed.then_some(W::lane)
+    }
+
     /// Tells that an item has failed for good.
     pub(super) fn tell(
         &self,

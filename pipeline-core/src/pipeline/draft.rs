@@ -63,6 +63,7 @@ impl StageDraft {
     pub(super) fn resolve<T>(
         self,
         recovery: &mut Recovery<T>,
+        has_key: bool,
         fused: Vec<&'static str>,
         input: Port,
     ) -> (Arc<Node>, StationPlan) {
@@ -107,7 +108,11 @@ impl StageDraft {
                 attempt_timeout: recovery.attempt_timeout,
                 retry: recovery.retry,
                 dead_letters: recovery.dead_letters.is_some(),
-                mistake: retry_if_alone.then_some(Mistake::RetryIfAlone),
+                mistake: if retry_if_alone {
+                    Some(Mistake::RetryIfAlone)
+                } else {
+                    (order == Order::Keyed && !has_key).then_some(Mistake::NoKey)
+                },
             },
             inputs: vec![input],
         };
@@ -117,6 +122,7 @@ impl StageDraft {
             fused_name: Arc::default(),
             parallelism,
             ordered: order == Order::Ordered,
+            keyed: order == Order::Keyed,
             window,
             blocking,
             prepares,

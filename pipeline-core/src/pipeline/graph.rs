@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Items that wait behind an operator, or behind each of its branches, if nothing is said of it.
-const BUFFER: usize = 128;
+pub(crate) const BUFFER: usize = 128;
 
 /// A step, with what it takes from.
 #[derive(Debug)]

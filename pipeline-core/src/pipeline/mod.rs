@@ -22,7 +22,7 @@ mod tail;
 use std::{fmt, marker::PhantomData};
 
 pub(crate) use assembly::Assembly;
-pub(crate) use graph::{Graph, Node};
+pub(crate) use graph::{BUFFER, Graph, Node};
 pub use tail::{Closed, Fused, Mapped, Open, StageTail, Tail};
 
 use crate::stage::Stage;

@@ -1,12 +1,13 @@
 //! The options of a stage.
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, hash::Hash, time::Duration};
 
 use tokio::sync::mpsc;
 
 use super::{Pipeline, StageTail};
 use crate::{
     config::{Order, Retry},
+    engine::keys,
     error::DeadLetter,
     stage::Stage,
 };
@@ -52,6 +53,42 @@ impl<T, L> Pipeline<T, L> {
         L: StageTail,
     {
         self.tail.draft().set.order = Some(Order::Unordered);
+        self
+    }
+
+    /// One item of a key at a time, in the order of the input; other keys do not wait for them. Results of one
+    /// key leave in the order of the input, those of different keys as they are ready.
+    ///
+    /// Keys are compared as they are, not by a hash that others may share. An item whose key is busy waits
+    /// inside the [`window`](Self::window), and takes no permit: so a key that hangs holds up itself alone, and
+    /// what fills the window. Key and permit are held through retries and their pauses, and on a
+    /// [`blocking`](Pipeline::blocking) stage until the body has come back; a failed or filtered item hands its
+    /// key to the next one. Keys of which nothing is inside are forgotten. `key` runs in a task of its own
+    /// before the stage; if it panics (or `Hash` or `Eq` of the key do), that item fails, under the name of the stage.
+    ///
+    /// Up to 192 items more wait before the keyed part of the stage. A later stage that is
+    /// [`unordered`](Self::unordered) loses the order again; [`Job::plan`](crate::Job::plan) says so.
+    ///
+    /// ```
+    /// use pipeline_core::prelude::*;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+    /// let orders = [("ann", "order"), ("bob", "order"), ("ann", "cancel"), ("bob", "pay")];
+    /// let report = Pipeline::from_iter(orders)
+    ///     .then(|(who, what)| async move { (who, what) }).keyed(|(who, _)| *who).parallelism(8)
+    ///     .collect().run().await?;
+    /// let of_ann: Vec<_> = report.value.into_iter().filter(|(who, _)| *who == "ann").collect();
+    /// assert_eq!(of_ann, [("ann", "order"), ("ann", "cancel")]); // never the other way round
+    /// # Ok(()) }
+    /// ```
+    pub fn keyed<F, K>(mut self, key: F) -> Self
+    where
+        L: StageTail,
+        F: Fn(&L::In) -> K + Send + Sync + 'static,
+        K: Hash + Eq + Send + 'static,
+    {
+        self.tail.draft().set.order = Some(Order::Keyed);
+        self.tail.typed().keys = Some(keys(key));
         self
     }
 
@@ -176,7 +213,7 @@ impl<T, L> Pipeline<T, L> {
     where
         L: StageTail<In: Clone>,
     {
-        let recovery = self.tail.recovery();
+        let recovery = &mut self.tail.typed().recovery;
         recovery.retry = Some(retry);
         recovery.copy = Some(L::In::clone);
         self
@@ -215,7 +252,7 @@ impl<T, L> Pipeline<T, L> {
         E: 'static,
     {
         let asked = move |error: &dyn Any| error.downcast_ref().is_none_or(&transient);
-        self.tail.recovery().transient = Some(Box::new(asked));
+        self.tail.typed().recovery.transient = Some(Box::new(asked));
         self
     }
 
@@ -254,7 +291,7 @@ impl<T, L> Pipeline<T, L> {
     where
         L: StageTail<In: Clone>,
     {
-        let recovery = self.tail.recovery();
+        let recovery = &mut self.tail.typed().recovery;
         recovery.dead_letters = Some(to);
         recovery.copy = Some(L::In::clone);
         self

@@ -6,11 +6,12 @@ use std::{fmt, sync::Arc};
 use super::{
     assembly::Assembly,
     draft::StageDraft,
-    graph::{Node, Operator, Port},
+    graph::{BUFFER, Node, Operator, Port},
 };
 use crate::{
     engine::{
-        Fuse, Identity, Joint, Maker, Recovery, StationParts, StationPlan, Work, launch_station,
+        ByKey, Filler, Fuse, Identity, Inlet, Joint, Keys, Laned, Maker, Recovery, Role,
+        StationParts, StationPlan, Work, keyed, launch_station, place_before_stage,
     },
     plan::Mistake,
     stage::{Adapt, Map, Stage, by_cloning},
@@ -66,16 +67,17 @@ impl<T: Send + 'static> Closed<T> {
     }
 
     /// With a stage behind it.
-    fn followed_by<W: Work<In = T>, P: Fuse<W::Out>>(
+    fn followed_by<W: Work<In = T, Item = T>, P: Fuse<W::Out>>(
         self,
         draft: StageDraft,
-        mut recovery: Recovery<W::Item>,
+        typed: Typed<T>,
         maker: Maker<W>,
         fuse: P,
         fused: Vec<&'static str>,
     ) -> Closed<P::Out> {
+        let Typed { mut recovery, keys } = typed;
         let (from, upstream) = self.split();
-        let (node, plan) = draft.resolve(&mut recovery, fused, from);
+        let (node, plan) = draft.resolve(&mut recovery, keys.is_some(), fused, from);
         Closed::new(node, move |assembly, from| {
             let input = upstream(assembly);
             let (name, fused_name) = assembly.names(&from.node);
@@ -91,8 +93,52 @@ impl<T: Send + 'static> Closed<T> {
                 fuse,
             };
             let hub = Arc::clone(assembly.hub());
-            launch_station(&hub, parts, &input, &mut assembly.preparations)
+            match keys.filter(|_| parts.plan.keyed) {
+                Some(keys) => {
+                    let (name, parts) = (Arc::clone(&parts.plan.name), keyed(parts));
+                    let laned = by_key(assembly, name, input, keys);
+                    launch_station(&hub, parts, &laned, &mut assembly.preparations)
+                }
+                None => launch_station(&hub, parts, &input, &mut assembly.preparations),
+            }
         })
+    }
+}
+
+/// Puts before a keyed stage what tells the lane of each item. Gives the edge between the two.
+fn by_key<T: Send + 'static>(
+    assembly: &mut Assembly,
+    name: Arc<str>,
+    input: Joint<T>,
+    keys: Box<dyn Keys<T>>,
+) -> Joint<Laned<T>> {
+    let task = assembly.hub().task(Role::Operator);
+    let edge = Joint::new(assembly.hub(), BUFFER);
+    let filler = Filler::new(edge.clone(), task.seat());
+    let operator = ByKey::new(Inlet::new(input), filler, keys, edge.clone());
+    let start = place_before_stage(task, name, operator, edge.clone());
+    assembly.at_start(move |_| start());
+    edge
+}
+
+/// The options of a stage that speak of its items.
+pub struct Typed<T> {
+    pub(super) recovery: Recovery<T>,
+    pub(super) keys: Option<Box<dyn Keys<T>>>,
+}
+
+impl<T> Default for Typed<T> {
+    fn default() -> Self {
+        Typed {
+            recovery: Recovery::default(),
+            keys: None,
+        }
+    }
+}
+
+impl<T> Typed<T> {
+    fn is_set(&self) -> bool {
+        self.recovery.is_set() || self.keys.is_some()
     }
 }
 
@@ -100,7 +146,7 @@ impl<T: Send + 'static> Closed<T> {
 pub struct Open<In, Out, S> {
     upstream: Closed<In>,
     draft: StageDraft,
-    recovery: Recovery<In>,
+    typed: Typed<In>,
     maker: Maker<Adapt<S, In, Out>>,
 }
 
@@ -113,7 +159,7 @@ impl<In, Out, S> Open<In, Out, S> {
         Open {
             upstream,
             draft,
-            recovery: Recovery::default(),
+            typed: Typed::default(),
             maker,
         }
     }
@@ -140,7 +186,7 @@ impl<L, F> Fused<L, F> {
 pub struct Mapped<L: Tail, F> {
     inner: L,
     draft: StageDraft,
-    recovery: Recovery<L::Item>,
+    typed: Typed<L::Item>,
     function: Map<F>,
 }
 
@@ -149,7 +195,7 @@ impl<L: Tail, F> Mapped<L, F> {
         Mapped {
             inner,
             draft: StageDraft::method("map"),
-            recovery: Recovery::default(),
+            typed: Typed::default(),
             function: Map::new(function),
         }
     }
@@ -185,7 +231,7 @@ pub trait StageTail: Sealed {
     fn draft(&mut self) -> &mut StageDraft;
 
     #[doc(hidden)]
-    fn recovery(&mut self) -> &mut Recovery<Self::In>;
+    fn typed(&mut self) -> &mut Typed<Self::In>;
 }
 
 /// Keeps others from implementing [`Tail`] and [`StageTail`].
@@ -205,8 +251,8 @@ impl<In, Out, S> StageTail for Open<In, Out, S> {
         &mut self.draft
     }
 
-    fn recovery(&mut self) -> &mut Recovery<In> {
-        &mut self.recovery
+    fn typed(&mut self) -> &mut Typed<In> {
+        &mut self.typed
     }
 }
 
@@ -219,8 +265,8 @@ impl<L: Tail, F> StageTail for Mapped<L, F> {
         &mut self.draft
     }
 
-    fn recovery(&mut self) -> &mut Recovery<L::Item> {
-        &mut self.recovery
+    fn typed(&mut self) -> &mut Typed<L::Item> {
+        &mut self.typed
     }
 }
 
@@ -242,7 +288,7 @@ where
 
     fn close<P: After<Out>>(self, after: P, fused: Vec<&'static str>) -> Closed<P::Out> {
         self.upstream
-            .followed_by(self.draft, self.recovery, self.maker, after, fused)
+            .followed_by(self.draft, self.typed, self.maker, after, fused)
     }
 }
 
@@ -269,10 +315,10 @@ where
     type Item = T;
 
     fn close<P: After<T>>(self, after: P, mut fused: Vec<&'static str>) -> Closed<P::Out> {
-        if self.draft.is_set() || self.recovery.is_set() {
+        if self.draft.is_set() || self.typed.is_set() {
             return close(self.inner).followed_by(
                 self.draft,
-                self.recovery,
+                self.typed,
                 by_cloning(self.function),
                 after,
                 fused,
@@ -362,7 +408,7 @@ where
         .map_or(("map", fused), |(kind, rest)| (*kind, rest));
     closed.followed_by(
         StageDraft::method(kind),
-        Recovery::default(),
+        Typed::default(),
         by_cloning(Map::new(|item: T| item)),
         fuse,
         rest.to_vec(),
@@ -378,4 +424,4 @@ macro_rules! debug_by_name {
         }
     )*};
 }
-debug_by_name!(Closed<T> Open<In, Out, S> Fused<L, F> Mapped<L: Tail, F>);
+debug_by_name!(Typed<T> Closed<T> Open<In, Out, S> Fused<L, F> Mapped<L: Tail, F>);

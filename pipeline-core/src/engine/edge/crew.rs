@@ -2,7 +2,10 @@
 
 use std::{mem, sync::Arc, task::Poll};
 
-use super::{Action, Edge, Producer, State};
+use super::{
+    Action, Edge, Producer, State,
+    lanes::{LaneOf, Lanes},
+};
 use crate::engine::{
     envelope::Envelope,
     gate::Gate,
@@ -41,12 +44,17 @@ pub(in crate::engine) struct CrewPlan {
     pub(in crate::engine) own_threads: bool,
 }
 
+/// See [`Lanes`].
+pub(in crate::engine) type Keyed<T> = Option<LaneOf<T>>;
+
 pub(super) struct Crew<T> {
     plan: CrewPlan,
     /// None once every item has been worked on.
     consumer: Option<Arc<dyn Consumer<T>>>,
     /// Claimed but not begun, and given back; the lowest sequence last (I2).
     returned: Vec<(u64, Envelope<T>)>,
+    /// Of a keyed stage, which gives back there.
+    lanes: Option<Lanes<T>>,
     /// The next sequence in the output edge. Gaps are not handed on: items are numbered anew.
     next_out: u64,
     /// Workers that hold a permit; never more than `parallelism` (I4).
@@ -84,6 +92,10 @@ pub(in crate::engine) struct Desk<T> {
     run: Vec<Envelope<T>>,
     /// The sequence of the item that is taken next.
     next: u64,
+    /// Tells the lane of an item, in a keyed stage.
+    lane_of: Keyed<T>,
+    /// The lanes of what has been taken from the run and whose lanes are not free yet.
+    held: Vec<u32>,
     /// What is to be added up at the next claim.
     pub(in crate::engine) tally: Tally,
     pub(in crate::engine) timing: Timing,
@@ -101,7 +113,7 @@ pub(in crate::engine) enum Claim {
 }
 
 impl<T> Desk<T> {
-    pub(in crate::engine) fn new(seat: Arc<Seat>) -> Self {
+    pub(in crate::engine) fn new(seat: Arc<Seat>, lane_of: Keyed<T>) -> Self {
         Desk {
             seat,
             place: None,
@@ -110,6 +122,8 @@ impl<T> Desk<T> {
             parked: false,
             run: Vec::new(),
             next: 0,
+            lane_of,
+            held: Vec::new(),
             tally: Tally::default(),
             timing: Timing::default(),
             woke: false,
@@ -135,6 +149,9 @@ impl<T> Desk<T> {
     pub(in crate::engine) fn next(&mut self) -> Option<Envelope<T>> {
         let envelope = self.run.pop()?;
         self.next += 1;
+        if let Some(lane_of) = self.lane_of {
+            self.held.push(lane_of(&envelope.item));
+        }
         Some(envelope)
     }
 
@@ -148,6 +165,7 @@ impl<T: Send + 'static> Edge<T> {
     pub(in crate::engine) fn read_by(
         self: &Arc<Self>,
         plan: CrewPlan,
+        keyed: Keyed<T>,
         consumer: Arc<dyn Consumer<T>>,
     ) {
         let crew = Crew {
@@ -155,6 +173,7 @@ impl<T: Send + 'static> Edge<T> {
             plan,
             consumer: Some(consumer),
             returned: Vec::new(),
+            lanes: keyed.map(Lanes::new),
             next_out: 0,
             alive: 0,
             stuck: 0,
@@ -191,12 +210,13 @@ impl<T: Send + 'static> Edge<T> {
                 return Poll::Pending;
             }
             crew.add_up(&self.hub, desk);
+            crew.free_lanes(desk, 0);
             if crew.consumer.is_none() {
                 crew.leave(desk);
                 return Poll::Ready(Claim::Leave);
             }
             let item_ns = crew.pace.item_ns();
-            if crew.take_returned(desk) {
+            if crew.take_returned(desk) || crew.take_lanes(desk) {
                 let action = state.serve(self);
                 drop(guard);
                 desk.woke |= self.act(action);
@@ -210,14 +230,25 @@ impl<T: Send + 'static> Edge<T> {
             desk.next = crew.next_out;
             let most = crew.pace.run().min(crew.plan.share).min(room);
             let run = &mut desk.run;
-            state
-                .ring
-                .take_backwards(most, |envelope| run.push(envelope));
-            crew.next_out += run.len() as u64;
-            desk.timing.full = run.len() == most;
+            let mut count = 0;
+            match &mut crew.lanes {
+                None => state.ring.take_backwards(most, |envelope| {
+                    count += 1;
+                    run.push(envelope);
+                }),
+                Some(lanes) => {
+                    state.ring.take(most, |envelope| {
+                        count += 1;
+                        lanes.admit(envelope, run);
+                    });
+                    run.reverse();
+                }
+            }
+            crew.next_out += count;
+            desk.timing.full = count == most as u64;
             let upstream = state.took(self);
-            let only_gaps = desk.run.is_empty();
-            let action = if only_gaps {
+            let nothing = desk.run.is_empty();
+            let action = if nothing {
                 Action::Nothing
             } else {
                 state.serve(self)
@@ -228,7 +259,7 @@ impl<T: Send + 'static> Edge<T> {
                 desk.woke = true;
             }
             desk.woke |= self.act(action);
-            if !only_gaps {
+            if !nothing {
                 return Poll::Ready(Claim::Run { item_ns });
             }
         }
@@ -273,16 +304,17 @@ impl<T: Send + 'static> Edge<T> {
 
     /// The current item waits: the rest of the run goes back, and another worker may be started.
     /// True if somebody was woken.
-    pub(in crate::engine) fn park(self: &Arc<Self>, desk: &mut Desk<T>) {
+    pub(in crate::engine) fn park(self: &Arc<Self>, desk: &mut Desk<T>, in_work: bool) {
         if mem::replace(&mut desk.parked, true) {
             return;
         }
         desk.seat.rest();
         let items_wait = self.gate.park();
-        if desk.run.is_empty() && !items_wait {
+        let holds_lanes = desk.held.len() > usize::from(in_work);
+        if desk.run.is_empty() && !items_wait && !holds_lanes {
             return;
         }
-        self.give_back(desk, None);
+        self.give_back(desk, in_work, None);
     }
 
     /// Back at work, without a new run.
@@ -292,8 +324,14 @@ impl<T: Send + 'static> Edge<T> {
         }
     }
 
-    /// Gives back what has not been begun. With `item_ns`, because the run takes too long.
-    pub(in crate::engine) fn give_back(self: &Arc<Self>, desk: &mut Desk<T>, item_ns: Option<u64>) {
+    /// Gives back what has not been begun. With `item_ns`, because the run takes too long. What has been
+    /// begun is delivered, but for the last one if it is `in_work`.
+    pub(in crate::engine) fn give_back(
+        self: &Arc<Self>,
+        desk: &mut Desk<T>,
+        in_work: bool,
+        item_ns: Option<u64>,
+    ) {
         let mut state = self.state.lock();
         if self.is_unwanted() {
             drop(state);
@@ -305,12 +343,22 @@ impl<T: Send + 'static> Edge<T> {
             return;
         };
         crew.take_back(desk);
+        crew.free_lanes(desk, usize::from(in_work));
         if let Some(item_ns) = item_ns {
             crew.pace.overran(item_ns);
         }
         let action = state.serve(self);
         drop(state);
         desk.woke |= self.act(action);
+    }
+
+    /// The lanes of items that have left since this was last asked, into `into`, which is empty.
+    pub(in crate::engine) fn take_left(&self, into: &mut Vec<u32>) {
+        let mut state = self.state.lock();
+        let lanes = state.crew.as_mut().and_then(|crew| crew.lanes.as_mut());
+        if let Some(lanes) = lanes {
+            lanes.take_left(into);
+        }
     }
 
     /// Adds up what somebody else than a worker has decided about items of this edge.
@@ -333,6 +381,7 @@ impl<T: Send + 'static> Edge<T> {
         };
         crew.is_back(desk);
         crew.add_up(&self.hub, desk);
+        crew.free_lanes(desk, 0);
         crew.leave(desk);
         let finished = state.take_finished(self);
         let action = state.serve(self);
@@ -373,7 +422,7 @@ impl<T: Send + 'static> Edge<T> {
 
 /// What a run leaves behind when it is taken apart.
 pub(super) struct Cleared<T> {
-    pub(super) returned: Vec<(u64, Envelope<T>)>,
+    pub(super) waiting: Vec<Envelope<T>>,
     pub(super) consumer: Option<Arc<dyn Consumer<T>>>,
 }
 
@@ -387,7 +436,7 @@ pub(super) struct Finished<T> {
 impl<T> State<T> {
     #[inline]
     fn available(&self) -> usize {
-        self.ring.ready() + self.crew.as_ref().map_or(0, |crew| crew.returned.len())
+        self.ring.ready() + self.crew.as_ref().map_or(0, Crew::runnable)
     }
 
     /// Who has to be woken or started because of what can be taken now? To be called after every
@@ -426,7 +475,7 @@ impl<T> State<T> {
         } else {
             self.end == Some(self.ring.head())
         };
-        let done = crew.alive == 0 && crew.returned.is_empty() && all_taken;
+        let done = crew.alive == 0 && crew.runnable() == 0 && all_taken;
         let consumer = if done {
             crew.consumer.take()?
         } else {
@@ -459,26 +508,40 @@ impl<T> Crew<T> {
 
     /// Nobody wants what would come of the items: gives those that wait, and the workers, which are to be
     /// woken, as those with an item in work have to drop it.
-    pub(super) fn dismiss(&mut self) -> (Vec<(u64, Envelope<T>)>, Vec<Arc<Seat>>) {
+    pub(super) fn dismiss(&mut self) -> (Vec<Envelope<T>>, Vec<Arc<Seat>>) {
         self.blocked = false;
         let places = self.places.iter().flatten();
         let seats = places.map(|place| Arc::clone(&place.seat)).collect();
-        (mem::take(&mut self.returned), seats)
+        (self.take_waiting(), seats)
+    }
+
+    fn take_waiting(&mut self) -> Vec<Envelope<T>> {
+        let returned = mem::take(&mut self.returned).into_iter();
+        let queued = self.lanes.as_mut().map(Lanes::clear).unwrap_or_default();
+        returned
+            .map(|(_, envelope)| envelope)
+            .chain(queued)
+            .collect()
     }
 
     /// What is to be dropped outside of the lock.
     pub(super) fn clear(&mut self) -> Cleared<T> {
         Cleared {
-            returned: mem::take(&mut self.returned),
+            waiting: self.take_waiting(),
             consumer: self.consumer.take(),
         }
+    }
+
+    /// Items that have been claimed before, and could be worked on.
+    fn runnable(&self) -> usize {
+        self.returned.len() + self.lanes.as_ref().map_or(0, Lanes::runnable)
     }
 
     /// Items wait, and there is a permit and room for another worker.
     fn may_start(&self, available: usize) -> bool {
         available > 0
             && self.alive < self.plan.parallelism
-            && (!self.blocked || !self.returned.is_empty())
+            && (!self.blocked || self.runnable() > 0)
     }
 
     /// Whether what waits is worth another core: [`RUN_NS`] of work for each running worker. For items
@@ -615,9 +678,48 @@ impl<T> Crew<T> {
         true
     }
 
+    /// The same of lanes: their items have their place in the window, too.
+    fn take_lanes(&mut self, desk: &mut Desk<T>) -> bool {
+        let Some(lanes) = &mut self.lanes else {
+            return false;
+        };
+        lanes.begin();
+        let most = self.pace.run().min(self.plan.share);
+        lanes.take(most, &mut desk.run);
+        desk.run.reverse();
+        desk.timing.full = desk.run.len() == most;
+        !desk.run.is_empty()
+    }
+
+    /// What the worker has begun is delivered, but for the last `in_work`, and only their lanes are still
+    /// taken. Its run is empty.
+    fn free_lanes(&mut self, desk: &mut Desk<T>, in_work: usize) {
+        let Some(lanes) = &mut self.lanes else {
+            return;
+        };
+        let done = desk.held.len().saturating_sub(in_work);
+        let current = desk.held.get(done).copied();
+        for lane in desk.held.drain(..done) {
+            lanes.leave(lane);
+            if Some(lane) != current {
+                lanes.free(lane);
+            }
+        }
+    }
+
     /// Keeps the lowest sequence last, also when several workers give back at once.
     fn take_back(&mut self, desk: &mut Desk<T>) {
         if desk.run.is_empty() {
+            return;
+        }
+        if let Some(lanes) = &mut self.lanes {
+            let current = desk.held.last().copied();
+            for lane in lanes.put_back(&mut desk.run) {
+                // that of the item in work is freed with it
+                if Some(lane) != current {
+                    lanes.free(lane);
+                }
+            }
             return;
         }
         let first = desk.next;

@@ -4,11 +4,13 @@
 //! | --- | --- |
 //! | `flow` | order, windows, backpressure, every kind of source, stage and end |
 //! | `failures` | errors, panics, full error channels, policies |
+//! | `keys` | items of one key one at a time and in order |
 //! | `recovery` | limits of time, retries, dead letters |
 //! | `shutdown` | cancel, drain and drop at any event |
 
 mod failures;
 mod flow;
+mod keys;
 mod recovery;
 mod shutdown;
 

@@ -30,8 +30,8 @@ struct State {
     phase: Phase,
     /// `Plan::max_inside`.
     bound: Option<u64>,
-    /// What leaves has to be in the order of what came.
-    ordered: bool,
+    /// What leaves has to be in the order of what came, among those of one group.
+    order: Option<fn(u64) -> u64>,
     /// Not every item has to be received, even in a run that finishes.
     discards: bool,
     may_not_close: bool,
@@ -107,7 +107,12 @@ impl World {
 
     /// What is received has to be in the order of the source.
     pub(super) fn in_order(&self) {
-        self.state(|state| state.ordered = true);
+        self.in_order_by(|index| index / SENDER);
+    }
+
+    /// The same for those of one group.
+    pub(super) fn in_order_by(&self, group: fn(u64) -> u64) {
+        self.state(|state| state.order = Some(group));
     }
 
     /// The time to close is over before all have had their turn.
@@ -480,8 +485,9 @@ impl World {
                 blame.push(format!("item {} has two fates", twice[0]));
             }
             let mut last = HashMap::new();
-            for index in state.received.iter().filter(|_| state.ordered) {
-                let before = last.insert(index / SENDER, index);
+            for index in &state.received {
+                let Some(group) = state.order else { break };
+                let before = last.insert(group(*index), index);
                 if before.is_some_and(|before| before >= index) {
                     blame.push(format!("out of order: {:?}", state.received));
                     break;

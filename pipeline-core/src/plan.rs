@@ -42,6 +42,8 @@ pub struct Plan {
     /// `F`: the most source items that can have been taken from the source and not be over yet. For
     /// a channel it includes what waits in the channel.
     pub max_inside: usize,
+    /// What works, but may not be what is meant.
+    pub notes: Vec<String>,
 }
 
 /// A step of a [`Plan`].
@@ -342,11 +344,42 @@ impl Plan {
         let mut plan = Plan {
             steps,
             max_inside: 0,
+            notes: Vec::new(),
         };
+        plan.notes = plan.lost_orders();
         let inside = plan.factors().into_iter();
         let inside = inside.map(|(count, weight, _)| count.saturating_mul(weight));
         plan.max_inside = inside.fold(0, usize::saturating_add);
         plan
+    }
+
+    /// Orders by key that a later stage does not keep.
+    fn lost_orders(&self) -> Vec<String> {
+        let order = |step: &Step| match step.kind {
+            StepKind::Stage {
+                order, parallelism, ..
+            } => Some((order, parallelism)),
+            _ => None,
+        };
+        // of each step, the keyed stage whose order its items are in
+        let mut keyed: Vec<Option<usize>> = Vec::new();
+        let mut notes = Vec::new();
+        for (place, step) in self.steps.iter().enumerate() {
+            let mut inputs = step.inputs.iter().filter_map(|input| keyed.get(*input));
+            let before = inputs.find_map(|keyed| *keyed);
+            keyed.push(match (order(step), before) {
+                (Some((Order::Keyed, _)), _) => Some(place),
+                (Some((Order::Unordered, parallelism)), Some(before)) if parallelism > 1 => {
+                    notes.push(format!(
+                        "`{}` is unordered, and loses the order by key of `{}`",
+                        step.name, self.steps[before].name
+                    ));
+                    None
+                }
+                _ => before,
+            });
+        }
+        notes
     }
 
     /// The sum that the bound is.
@@ -427,6 +460,8 @@ impl fmt::Display for Plan {
             "at most {} items inside = {}",
             self.max_inside,
             factors.join(" + ")
-        )
+        )?;
+        let mut notes = self.notes.iter();
+        notes.try_for_each(|note| writeln!(f, "note: {note}"))
     }
 }

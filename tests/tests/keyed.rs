@@ -498,3 +498,26 @@ async fn the_last_order_counts() {
     let error = job.start().unwrap_err();
     assert!(matches!(error, BuildError::Without(..)), "{error}");
 }
+
+/// A later stage that loses the order by key is told of by the plan.
+#[test]
+fn the_plan_says_where_an_order_by_key_is_lost() {
+    let by_key = || {
+        Pipeline::from_iter(0..9u64)
+            .map(|n| n)
+            .keyed(|n| *n)
+            .parallelism(4)
+            .name("by user")
+    };
+    let lost = by_key()
+        .map(|n| n)
+        .parallelism(4)
+        .unordered()
+        .count()
+        .plan();
+    let note = "`map-2` is unordered, and loses the order by key of `by user`";
+    assert_eq!(lost.notes, [note]);
+    assert!(lost.to_string().ends_with(&format!("note: {note}\n")));
+    let kept = by_key().map(|n| n).parallelism(4).count().plan();
+    assert!(kept.notes.is_empty());
+}

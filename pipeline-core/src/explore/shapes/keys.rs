@@ -93,7 +93,9 @@ mod play {
         world.in_order_by(|index| index % 2);
         world.told_later();
         let (errors, mut told) = mpsc::channel(16);
-        let again = Retry::fixed(Duration::from_millis(1)).max_retries(2).panics();
+        let again = Retry::fixed(Duration::from_millis(1))
+            .max_retries(2)
+            .panics();
         let job = Pipeline::from_iter(world.items(7))
             .buffer(2)
             .stage(world.body(2, FAILS))
@@ -193,7 +195,10 @@ mod play {
         let running = world.start(job);
         let control = running.control();
         world.at_an_event(30, move || control.drain(Duration::MAX));
-        world.end(running).await.expect("it is drained, or finishes");
+        world
+            .end(running)
+            .await
+            .expect("it is drained, or finishes");
     }
 
     pub(super) async fn let_go(world: World) {

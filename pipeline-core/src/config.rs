@@ -2,19 +2,19 @@
 
 mod retry;
 
-use std::time::Duration;
+use std::{fmt, num::NonZero, thread, time::Duration};
 
 pub(crate) use retry::Pauses;
 pub use retry::Retry;
 
-/// Options of a stage, as the stage itself brings them ([`Stage::defaults`](crate::Stage::defaults)).
+/// Options of a stage for items of type `In`, as the stage itself brings them
+/// ([`Stage::defaults`](crate::Stage::defaults)).
 ///
 /// `None` leaves the choice to the library; the methods of the builder
 /// ([`Pipeline::parallelism`](crate::Pipeline::parallelism) and its neighbours) override each one.
 /// They are checked when the job is started, wherever they came from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct StageConfig {
+pub struct StageConfig<In> {
     /// Shown in errors, reports and events. Default: the name of the stage's type.
     pub name: Option<&'static str>,
     /// Items in work at once, at least 1. Default 1.
@@ -30,6 +30,13 @@ pub struct StageConfig {
     /// The longest time of one attempt. Default: no limit, which is also what [`Duration::MAX`]
     /// means.
     pub attempt_timeout: Option<Duration>,
+    /// Whether its workers run on threads of the runtime's blocking pool. Default no.
+    pub blocking: bool,
+    /// Whether the first worker's value is made before the source is asked for anything. Default no;
+    /// always so for [`stage_with`](crate::Pipeline::stage_with).
+    pub prepared: bool,
+    /// With how an item is copied for another attempt, so that only who asks for one needs `Clone`.
+    pub(crate) retry: Option<(Retry, fn(&In) -> In)>,
 }
 
 /// How the results of a stage leave it.
@@ -45,7 +52,7 @@ pub enum Order {
     Keyed,
 }
 
-impl StageConfig {
+impl<In> StageConfig<In> {
     /// Sets the name.
     #[must_use]
     pub fn name(self, name: &'static str) -> Self {
@@ -62,6 +69,15 @@ impl StageConfig {
             parallelism: Some(n),
             ..self
         }
+    }
+
+    /// As many items are in work at once as there are cores for this program
+    /// ([`available_parallelism`](thread::available_parallelism)); one if that is not known. For
+    /// stages that compute.
+    #[must_use]
+    pub fn cores(self) -> Self {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        self.parallelism(cores)
     }
 
     /// Results leave in the order of the input.
@@ -107,5 +123,111 @@ impl StageConfig {
             attempt_timeout: Some(limit),
             ..self
         }
+    }
+
+    /// Sets when an item that has failed is tried again, as [`Pipeline::retry`](crate::Pipeline::retry)
+    /// does.
+    #[must_use]
+    pub fn retry(self, retry: Retry) -> Self
+    where
+        In: Clone,
+    {
+        StageConfig {
+            retry: Some((retry, In::clone)),
+            ..self
+        }
+    }
+
+    /// Its workers run on threads of the runtime's blocking pool, as those of
+    /// [`Pipeline::blocking`](crate::Pipeline::blocking). A future that waits there holds its thread.
+    #[must_use]
+    pub fn blocking(self) -> Self {
+        StageConfig {
+            blocking: true,
+            ..self
+        }
+    }
+
+    /// The first worker's value is made, and [opened](crate::Stage::open), before the source is asked
+    /// for anything.
+    #[must_use]
+    pub fn prepared(self) -> Self {
+        StageConfig {
+            prepared: true,
+            ..self
+        }
+    }
+
+    /// Whether there is anything in it.
+    pub(crate) fn is_set(&self) -> bool {
+        !matches!(
+            self,
+            StageConfig {
+                name: None,
+                parallelism: None,
+                order: None,
+                window: None,
+                timeout: None,
+                attempt_timeout: None,
+                blocking: false,
+                prepared: false,
+                retry: None,
+            }
+        )
+    }
+
+    /// Without the type of the items, and without what needs it.
+    pub(crate) fn untyped(self) -> StageConfig<()> {
+        StageConfig {
+            name: self.name,
+            parallelism: self.parallelism,
+            order: self.order,
+            window: self.window,
+            timeout: self.timeout,
+            attempt_timeout: self.attempt_timeout,
+            blocking: self.blocking,
+            prepared: self.prepared,
+            retry: None,
+        }
+    }
+}
+
+// Not derived: nothing is asked of `In`.
+
+impl<In> Default for StageConfig<In> {
+    fn default() -> Self {
+        StageConfig {
+            name: None,
+            parallelism: None,
+            order: None,
+            window: None,
+            timeout: None,
+            attempt_timeout: None,
+            blocking: false,
+            prepared: false,
+            retry: None,
+        }
+    }
+}
+
+impl<In> Clone for StageConfig<In> {
+    fn clone(&self) -> Self {
+        StageConfig { ..*self }
+    }
+}
+
+impl<In> fmt::Debug for StageConfig<In> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StageConfig")
+            .field("name", &self.name)
+            .field("parallelism", &self.parallelism)
+            .field("order", &self.order)
+            .field("window", &self.window)
+            .field("timeout", &self.timeout)
+            .field("attempt_timeout", &self.attempt_timeout)
+            .field("blocking", &self.blocking)
+            .field("prepared", &self.prepared)
+            .field("retry", &self.retry.map(|(retry, _)| retry))
+            .finish()
     }
 }

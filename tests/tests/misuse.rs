@@ -71,7 +71,7 @@ impl Stage<u64, u64> for Wrong {
         Ok(item)
     }
 
-    fn defaults() -> StageConfig {
+    fn defaults() -> StageConfig<u64> {
         StageConfig::default()
             .name("wrong")
             .parallelism(8)
@@ -339,7 +339,7 @@ fn public_types_can_be_sent_and_shared() {
         BoxStage<Item, Item>: Send Clone;
         BoxSource<Item>: Send;
         BoxSink<Item>: Send;
-        StageConfig: Send Sync Unpin Clone;
+        StageConfig<u64>: Send Sync Unpin Clone;
         OnError: Send Sync Unpin Copy;
     }
     let flow = Flow::new(

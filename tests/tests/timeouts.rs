@@ -660,7 +660,7 @@ impl Stage<u64, u64> for Impatient {
         Ok(n)
     }
 
-    fn defaults() -> StageConfig {
+    fn defaults() -> StageConfig<u64> {
         StageConfig::default()
             .timeout(ms(100))
             .attempt_timeout(ms(50))

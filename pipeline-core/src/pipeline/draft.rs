@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::graph::{Node, Port};
+use super::{
+    graph::{Node, Port},
+    tail::Typed,
+};
 use crate::{
     config::{Order, StageConfig},
     engine::{Recovery, StationPlan},
@@ -17,9 +20,9 @@ pub(super) const WINDOW: usize = 1024;
 #[derive(Debug, Clone, Default)]
 pub struct StageDraft {
     /// What the stage itself brings.
-    pub(super) own: StageConfig,
+    pub(super) own: StageConfig<()>,
     /// What the user has set; goes before.
-    pub(super) set: StageConfig,
+    pub(super) set: StageConfig<()>,
     /// As a string of the user's, which need not be `'static`.
     pub(super) name: Option<String>,
     /// The method or the type, for a name.
@@ -54,9 +57,30 @@ impl StageDraft {
         }
     }
 
+    /// For a stage that brings options: those that need its type of items are in the second part.
+    pub(super) fn of<In>(stage: StageConfig<In>, name: &'static str) -> (Self, Typed<In>) {
+        let recovery = Recovery {
+            retry: stage.retry.map(|(retry, _)| retry),
+            copy: stage.retry.map(|(_, copy)| copy),
+            ..Recovery::default()
+        };
+        let draft = StageDraft {
+            kind: Kind::Type(name),
+            blocking: stage.blocking,
+            prepares: stage.prepared,
+            own: stage.untyped(),
+            ..StageDraft::default()
+        };
+        let typed = Typed {
+            recovery,
+            keys: None,
+        };
+        (draft, typed)
+    }
+
     /// Whether any option was set: a `map` is a stage of its own then.
     pub(super) fn is_set(&self) -> bool {
-        self.name.is_some() || self.set != StageConfig::default()
+        self.name.is_some() || self.set.is_set()
     }
 
     /// The step as it will run. Completes `recovery` by what the stage brings.

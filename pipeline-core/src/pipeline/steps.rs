@@ -4,8 +4,8 @@ use std::{any::type_name, convert::Infallible, future::ready};
 
 use super::{
     Pipeline,
-    draft::{Kind, StageDraft},
-    tail::{self, Fused, Mapped, Open, Tail},
+    draft::StageDraft,
+    tail::{self, Fused, Mapped, Open, Tail, Typed},
 };
 use crate::{
     engine::Maker,
@@ -21,20 +21,16 @@ use crate::{
 impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
     /// Works on each item by a [`Stage`], of which each worker gets a clone.
     ///
-    /// A clone is made when there is work for another worker; `stage` itself never works. The
+    /// A clone is made, and [opened](Stage::open), when there is work for another worker; `stage` itself
+    /// never works. The
     /// options that the stage brings ([`Stage::defaults`]) count unless they are set here.
     pub fn stage<S, U>(self, stage: S) -> Pipeline<U, Open<T, U, S>>
     where
         S: Stage<T, U> + Clone,
         U: Send + 'static,
     {
-        let kind = Kind::Type(short_name(type_name::<S>()));
-        let draft = StageDraft {
-            own: stage.config(),
-            kind,
-            ..StageDraft::default()
-        };
-        self.open(draft, by_cloning(stage))
+        let (draft, typed) = StageDraft::of(stage.config(), short_name(type_name::<S>()));
+        self.open(draft, typed, by_cloning(stage))
     }
 
     /// Works on each item by a [`Stage`], of which each worker gets one made by `factory`: for
@@ -42,7 +38,7 @@ impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
     ///
     /// The first is made before the source is asked for anything, another one when there is work for
     /// another worker: never more than `parallelism` at a time. An error, or a panic, of the factory
-    /// ends the run ([`Cause::Stage`](crate::error::Cause::Stage)); there are never silently fewer
+    /// (or of [`Stage::open`], which is called on what it made) ends the run ([`Cause::Stage`](crate::error::Cause::Stage)); there are never silently fewer
     /// workers.
     pub fn stage_with<F, Fut, S, E, U>(self, factory: F) -> Pipeline<U, Open<T, U, S>>
     where
@@ -52,14 +48,12 @@ impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
         E: Into<BoxError>,
         U: Send + 'static,
     {
-        let kind = Kind::Type(short_name(type_name::<S>()));
+        let (draft, typed) = StageDraft::of(S::defaults(), short_name(type_name::<S>()));
         let draft = StageDraft {
-            own: S::defaults(),
-            kind,
             prepares: true,
-            ..StageDraft::default()
+            ..draft
         };
-        self.open(draft, by_factory(factory))
+        self.open(draft, typed, by_factory(factory))
     }
 
     /// `fn(T) -> Result<U, E>`. An `Err` fails the item.
@@ -145,7 +139,8 @@ impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
         S: Stage<T, U> + Clone,
         U: Send + 'static,
     {
-        self.open(StageDraft::method(name), by_cloning(stage))
+        let draft = StageDraft::method(name);
+        self.open(draft, Typed::default(), by_cloning(stage))
     }
 
     fn blocking_method<S, U>(self, name: &'static str, stage: S) -> Pipeline<U, Open<T, U, S>>
@@ -158,6 +153,7 @@ impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
                 blocking: true,
                 ..StageDraft::method(name)
             },
+            Typed::default(),
             by_cloning(stage),
         )
     }
@@ -165,9 +161,11 @@ impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
     fn open<S, U>(
         self,
         draft: StageDraft,
+        typed: Typed<T>,
         maker: Maker<Adapt<S, T, U>>,
     ) -> Pipeline<U, Open<T, U, S>> {
-        Pipeline::new(Open::new(tail::close(self.tail), draft, maker))
+        let upstream = tail::close(self.tail);
+        Pipeline::new(Open::new(upstream, draft, typed, maker))
     }
 }
 

@@ -154,12 +154,13 @@ impl<In, Out, S> Open<In, Out, S> {
     pub(super) fn new(
         upstream: Closed<In>,
         draft: StageDraft,
+        typed: Typed<In>,
         maker: Maker<Adapt<S, In, Out>>,
     ) -> Self {
         Open {
             upstream,
             draft,
-            typed: Typed::default(),
+            typed,
             maker,
         }
     }

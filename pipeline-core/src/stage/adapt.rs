@@ -1,6 +1,6 @@
 //! A [`Stage`] as the engine sees it.
 
-use std::{future::ready, marker::PhantomData};
+use std::marker::PhantomData;
 
 use super::Stage;
 use crate::{
@@ -48,10 +48,7 @@ where
     Out: Send + 'static,
     S: Stage<In, Out> + Clone,
 {
-    Box::new(move || {
-        let made = Adapt::new(stage.clone());
-        Box::pin(ready(Ok(made)))
-    })
+    Box::new(move || Box::pin(opened(stage.clone())))
 }
 
 /// Each worker gets what `factory` makes.
@@ -66,6 +63,14 @@ where
 {
     Box::new(move || {
         let making = factory();
-        Box::pin(async move { making.await.map(Adapt::new).map_err(Into::into) })
+        Box::pin(async move { opened(making.await.map_err(Into::into)?).await })
     })
+}
+
+async fn opened<S, In, Out>(mut stage: S) -> Result<Adapt<S, In, Out>, BoxError>
+where
+    S: Stage<In, Out>,
+{
+    stage.open().await?;
+    Ok(Adapt::new(stage))
 }

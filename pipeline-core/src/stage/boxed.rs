@@ -34,9 +34,10 @@ impl<In, Out> fmt::Debug for BoxStage<In, Out> {
 /// The object-safe twin. Private: users implement `Stage`.
 #[async_trait]
 trait DynStage<In, Out>: Send {
+    async fn open(&mut self) -> Result<(), BoxError>;
     async fn process(&mut self, item: In) -> Result<Out, BoxError>;
     async fn close(self: Box<Self>) -> Result<(), BoxError>;
-    fn config(&self) -> StageConfig;
+    fn config(&self) -> StageConfig<In>;
     fn duplicate(&self) -> BoxStage<In, Out>;
 }
 
@@ -47,6 +48,10 @@ where
     Out: Send + 'static,
     S: Stage<In, Out> + Clone,
 {
+    async fn open(&mut self) -> Result<(), BoxError> {
+        Stage::open(self).await
+    }
+
     async fn process(&mut self, item: In) -> Result<Out, BoxError> {
         Stage::process(self, item).await.map_err(Into::into)
     }
@@ -55,7 +60,7 @@ where
         Stage::close(*self).await.map_err(Into::into)
     }
 
-    fn config(&self) -> StageConfig {
+    fn config(&self) -> StageConfig<In> {
         let own = Stage::config(self);
         StageConfig {
             name: own
@@ -74,6 +79,10 @@ where
 impl<In: Send + 'static, Out: Send + 'static> Stage<In, Out> for BoxStage<In, Out> {
     type Error = BoxError;
 
+    async fn open(&mut self) -> Result<(), BoxError> {
+        self.0.open().await
+    }
+
     async fn process(&mut self, item: In) -> Result<Out, BoxError> {
         self.0.process(item).await
     }
@@ -82,7 +91,7 @@ impl<In: Send + 'static, Out: Send + 'static> Stage<In, Out> for BoxStage<In, Ou
         self.0.close().await
     }
 
-    fn config(&self) -> StageConfig {
+    fn config(&self) -> StageConfig<In> {
         self.0.config()
     }
 }

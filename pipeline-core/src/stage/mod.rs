@@ -87,6 +87,22 @@ pub trait Stage<In, Out>: Send + 'static {
     /// What a failed item is reported with. Strings will do.
     type Error: Into<BoxError> + Send + 'static;
 
+    /// Called once for the value of each worker, before its first item: for what is made anew for each of
+    /// them, and takes time or may fail. Default: nothing.
+    ///
+    /// The first value is made when the first item is there, or before the source is asked for anything
+    /// if the stage says [`StageConfig::prepared`]. A value that takes the place of one that was lost (by a panic
+    /// of its body, or a limit of time) is opened, too. Limits of time do not count here; a stop of the
+    /// run drops the future, and the value.
+    ///
+    /// # Errors
+    ///
+    /// An `Err`, or a panic, fails the run ([`Cause::Stage`](crate::error::Cause::Stage)), and the value is
+    /// dropped without [`close`](Self::close).
+    fn open(&mut self) -> impl Future<Output = Result<(), BoxError>> + Send {
+        ready(Ok(()))
+    }
+
     /// Works on one item. Written as `async fn process(&mut self, item: In) -> Result<Out, ..>`.
     ///
     /// It may be dropped at any await: see the cancel safety of the trait.
@@ -110,7 +126,7 @@ pub trait Stage<In, Out>: Send + 'static {
 
     /// The options that it brings; those set on the builder go before.
     #[must_use]
-    fn defaults() -> StageConfig
+    fn defaults() -> StageConfig<In>
     where
         Self: Sized,
     {
@@ -119,7 +135,7 @@ pub trait Stage<In, Out>: Send + 'static {
 
     /// The options of this value: only a boxed stage has other ones than its type.
     #[doc(hidden)]
-    fn config(&self) -> StageConfig
+    fn config(&self) -> StageConfig<In>
     where
         Self: Sized,
     {

@@ -36,8 +36,11 @@ pub struct StageConfig<In> {
     /// always so for [`stage_with`](crate::Pipeline::stage_with).
     pub prepared: bool,
     /// With how an item is copied for another attempt, so that only who asks for one needs `Clone`.
-    pub(crate) retry: Option<(Retry, fn(&In) -> In)>,
+    pub(crate) retry: Option<Again<In>>,
 }
+
+/// When an item is tried again, and how it is copied for that.
+type Again<In> = (Retry, fn(&In) -> In);
 
 /// How the results of a stage leave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -30,8 +30,9 @@
 //! 1. [`Pipeline`]: sources, steps, their options, ends.
 //! 2. [`Job`] and [`Running`]: start, wait, cancel, drain.
 //! 3. [`error`]: what a failure does, and who is told.
-//! 4. [`Stage`], [`Source`], [`Sink`]: types of your own.
-//! 5. [`report`] and [`plan`]: what a run did, and what it is going to do.
+//! 4. [`#[stage]`](macro@stage): stages with a name, with state and options of their own.
+//! 5. [`Stage`], [`Source`], [`Sink`]: types of your own.
+//! 6. [`report`] and [`plan`]: what a run did, and what it is going to do.
 //!
 //! # Words
 //!
@@ -66,9 +67,12 @@
 //!
 //! | feature | default | brings |
 //! | --- | --- | --- |
-//! | `macros` | yes | nothing yet: the place of `#[stage]` |
+//! | `macros` | yes | [`#[stage]`](macro@stage), which makes a stage of a function |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod __private;
 pub mod config;
 mod engine;
 pub mod error;
@@ -83,6 +87,9 @@ pub mod run;
 pub mod sink;
 pub mod source;
 pub mod stage;
+
+#[cfg(feature = "macros")]
+pub use pipeline_macros::stage;
 
 pub use error::{BoxError, BuildError, RunError, StageError};
 pub use pipeline::{IntoPipeline, Pipeline};

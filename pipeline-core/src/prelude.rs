@@ -7,3 +7,5 @@ pub use crate::run::Job;
 pub use crate::sink::Sink;
 pub use crate::source::Source;
 pub use crate::stage::{Stage, stage_fn};
+#[cfg(feature = "macros")]
+pub use pipeline_macros::stage;

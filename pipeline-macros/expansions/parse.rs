@@ -1,0 +1,4 @@
+#[stage]
+pub fn parse(line: String) -> Result<u64, ParseIntError> {
+    line.trim().parse()
+}

@@ -6,19 +6,19 @@ use crate::error::BoxError;
 
 /// Reads the two types off what a function returns, through aliases such as `io::Result<T>`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is called a `Result`, and is none",
-    label = "this is taken for a `Result` by its name",
+    message = "`{Self}` is not a `Result`",
+    label = "taken for a `Result`, by its name or by `fallible`",
     note = "write `#[stage(infallible)]` if this is the item that the stage gives"
 )]
 pub trait Fallible {
     /// The item.
     type Ok;
     /// What it fails with.
-    type Err: Failure;
+    type Err;
 }
 
 #[diagnostic::do_not_recommend]
-impl<T, E: Failure> Fallible for Result<T, E> {
+impl<T, E> Fallible for Result<T, E> {
     type Ok = T;
     type Err = E;
 }
@@ -29,17 +29,32 @@ pub type Given<R> = <R as Fallible>::Ok;
 /// The error in a result.
 pub type Failed<R> = <R as Fallible>::Err;
 
-/// What a stage may fail with.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not an error that a stage can fail with",
-    label = "not an error",
-    note = "an error implements `std::error::Error`, is `Send` and `Sync` and borrows nothing; `BoxError`, `String` and \
-            `&'static str` are errors, too"
-)]
-pub trait Failure: Into<BoxError> + Send + 'static {}
+/// A body that cannot fail.
+#[inline]
+pub async fn sure<F: Future, E>(body: F) -> Result<F::Output, E> {
+    Ok(body.await)
+}
 
-#[diagnostic::do_not_recommend]
-impl<E: Into<BoxError> + Send + 'static> Failure for E {}
+/// What a function that makes state returns.
+#[diagnostic::on_unimplemented(
+    message = "`init` makes a `{T}`, and what it calls returns `{Self}`",
+    label = "does not return a `Result<{T}, _>`",
+    note = "it is an async function that returns a `Result`, with the reason why the state could not be made"
+)]
+pub trait Makes<T> {
+    /// The state.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    fn made(self) -> Result<T, BoxError>;
+}
+
+impl<T, E: Into<BoxError>> Makes<T> for Result<T, E> {
+    fn made(self) -> Result<T, BoxError> {
+        self.map_err(Into::into)
+    }
+}
 
 /// State of which each worker has a clone.
 #[diagnostic::on_unimplemented(
@@ -83,9 +98,14 @@ impl<T, From: ?Sized> Made<T, From> {
         &self.from
     }
 
-    /// It is made.
-    pub fn set(&mut self, value: T) {
-        self.value = Some(value);
+    /// It is made, or not.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn fill(&mut self, made: impl Makes<T>) -> Result<(), BoxError> {
+        self.value = Some(made.made()?);
+        Ok(())
     }
 
     /// For the item in work.

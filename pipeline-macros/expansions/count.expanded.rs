@@ -32,8 +32,7 @@ impl ::pipeline_core::Stage<Event, u64> for Count {
             ::pipeline_core::__private::Failed<io::Result<()>>,
         >,
     > + ::core::marker::Send {
-        let body = Self::process(self, item);
-        async move { ::core::result::Result::Ok(body.await) }
+        ::pipeline_core::__private::sure(Self::process(self, item))
     }
 
     fn close(

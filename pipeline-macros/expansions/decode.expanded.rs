@@ -52,11 +52,8 @@ impl ::core::clone::Clone for Decode {
 }
 
 #[automatically_derived]
-impl ::pipeline_core::Stage<
-    Raw,
-    ::pipeline_core::__private::Given<Result<Event, DecodeError>>,
-> for Decode {
-    type Error = ::pipeline_core::__private::Failed<Result<Event, DecodeError>>;
+impl ::pipeline_core::Stage<Raw, Event> for Decode {
+    type Error = DecodeError;
 
     fn process(
         &mut self,

@@ -44,8 +44,8 @@ for Fetch {
     type Error = ::pipeline_core::__private::Failed<io::Result<Record>>;
 
     async fn open(&mut self) -> ::core::result::Result<(), ::pipeline_core::BoxError> {
-        let made = connect(self.connection.from()).await?;
-        self.connection.set(made);
+        let made = connect(self.connection.from()).await;
+        self.connection.fill(made)?;
         ::core::result::Result::Ok(())
     }
 

@@ -74,8 +74,7 @@ where
     ) -> impl ::core::future::Future<
         Output = ::core::result::Result<ParseResult<T>, ::core::convert::Infallible>,
     > + ::core::marker::Send {
-        let body = r#type::<T>(&mut self.buffer, self.root, item);
-        async move { ::core::result::Result::Ok(body.await) }
+        ::pipeline_core::__private::sure(r#type::<T>(&mut self.buffer, self.root, item))
     }
 
     fn defaults() -> ::pipeline_core::config::StageConfig<Raw> {

@@ -11,11 +11,8 @@ pub fn parse(line: String) -> Result<u64, ParseIntError> {
 pub struct Parse;
 
 #[automatically_derived]
-impl ::pipeline_core::Stage<
-    String,
-    ::pipeline_core::__private::Given<Result<u64, ParseIntError>>,
-> for Parse {
-    type Error = ::pipeline_core::__private::Failed<Result<u64, ParseIntError>>;
+impl ::pipeline_core::Stage<String, u64> for Parse {
+    type Error = ParseIntError;
 
     fn process(
         &mut self,

@@ -39,6 +39,15 @@ pub(crate) fn core_path(options: &Options) -> Path {
         .unwrap_or_else(|| parse_quote!(::pipeline_core))
 }
 
+/// The library's path, as if it was written where `span` is: errors are told there.
+fn at(core: &Path, span: Span) -> TokenStream {
+    let tokens = core.to_token_stream().into_iter().map(|mut token| {
+        token.set_span(token.span().located_at(span));
+        token
+    });
+    tokens.collect()
+}
+
 /// The function, without what clippy says about parameters that have to be as they are.
 fn with_quiet_clippy(function: &Function) -> TokenStream {
     let syntax = &function.syntax;
@@ -239,7 +248,7 @@ fn field_type(state: &State, core: &Path) -> TokenStream {
 }
 
 /// `None` if it is made of nothing.
-fn taken_by_new(state: &State) -> Option<TokenStream> {
+pub(crate) fn taken_by_new(state: &State) -> Option<TokenStream> {
     let ty = &state.ty;
     Some(match (&state.attribute.init, state.kind) {
         (Some(init), _) => {
@@ -279,8 +288,11 @@ fn clone_of(function: &Function, core: &Path) -> TokenStream {
         let name = &state.name;
         if is_local(&state) {
             // asks for `Clone` in words of its own, at the type
-            let each = quote_spanned!(state.ty.span()=> #core::__private::Local::each);
-            quote!(#name: #each(&self.#name))
+            let core = at(core, state.ty.span());
+            let each = quote_spanned! {state.ty.span()=>
+                #core::__private::Local::each(&self.#name)
+            };
+            quote!(#name: #each)
         } else {
             quote!(#name: ::core::clone::Clone::clone(&self.#name))
         }
@@ -323,7 +335,7 @@ fn stage_of(function: &Function, item: &PatType, core: &Path) -> TokenStream {
     let ty = &item.ty;
     let error = error_type(&function.output, core);
     let out = out_type(&function.output, core);
-    let process = process(ty, &function.output, &error, &call, is_async);
+    let process = process(ty, &function.output, &error, &call, is_async, core);
     let open = open_of(function, core);
     let name_of_user = plain(user);
     let defaults = defaults(
@@ -360,14 +372,22 @@ fn out_type(output: &Output, core: &Path) -> TokenStream {
     match output {
         Output::Nothing => quote!(()),
         Output::Item(ty) => ty.to_token_stream(),
-        Output::Result(ty) => quote_spanned!(ty.span()=> #core::__private::Given<#ty>),
+        Output::Both(_, both) => both.0.to_token_stream(),
+        Output::Result(ty) => {
+            let core = at(core, ty.span());
+            quote_spanned!(ty.span()=> #core::__private::Given<#ty>)
+        }
     }
 }
 
 fn error_type(output: &Output, core: &Path) -> TokenStream {
     match output {
         Output::Nothing | Output::Item(_) => quote!(::core::convert::Infallible),
-        Output::Result(ty) => quote_spanned!(ty.span()=> #core::__private::Failed<#ty>),
+        Output::Both(_, both) => both.1.to_token_stream(),
+        Output::Result(ty) => {
+            let core = at(core, ty.span());
+            quote_spanned!(ty.span()=> #core::__private::Failed<#ty>)
+        }
     }
 }
 
@@ -378,20 +398,21 @@ fn process(
     error: &TokenStream,
     call: &TokenStream,
     is_async: bool,
+    core: &Path,
 ) -> TokenStream {
-    let (result, body) = match output {
-        Output::Result(ty) if is_async => (ty.to_token_stream(), call.clone()),
-        Output::Result(ty) => (ty.to_token_stream(), quote!(::core::future::ready(#call))),
-        Output::Item(_) | Output::Nothing => {
-            let item = match output {
-                Output::Item(ty) => ty.to_token_stream(),
-                _ => quote!(()),
-            };
+    let (result, body) = match (output.ty(), output.is_result()) {
+        (Some(ty), true) => {
             let body = if is_async {
-                quote! {
-                    let body = #call;
-                    async move { ::core::result::Result::Ok(body.await) }
-                }
+                call.clone()
+            } else {
+                quote!(::core::future::ready(#call))
+            };
+            (ty.to_token_stream(), body)
+        }
+        (ty, _) => {
+            let item = ty.map_or_else(|| quote!(()), ToTokens::to_token_stream);
+            let body = if is_async {
+                quote!(#core::__private::sure(#call))
             } else {
                 quote!(::core::future::ready(::core::result::Result::Ok(#call)))
             };
@@ -407,10 +428,7 @@ fn process(
 }
 
 fn output_span(output: &Output) -> Span {
-    match output {
-        Output::Nothing => Span::call_site(),
-        Output::Item(ty) | Output::Result(ty) => ty.span(),
-    }
+    output.ty().map_or_else(Span::call_site, Spanned::span)
 }
 
 /// At `span`, where a future that is not `Send` is told of.
@@ -427,8 +445,8 @@ fn open_of(function: &Function, core: &Path) -> Option<TokenStream> {
         let from = init.from.as_ref().map(|_| quote!(self.#name.from()));
         let path = &init.function;
         Some(quote_spanned! {init.function.span()=>
-            let made = #path(#from).await?;
-            self.#name.set(made);
+            let made = #path(#from).await;
+            self.#name.fill(made)?;
         })
     });
     let made: Vec<_> = made.collect();
@@ -606,7 +624,7 @@ pub(crate) fn block(block: &Block) -> TokenStream {
     let error = error_type(fails, &core);
     let is_async = process_method.is_async();
     let call = quote!(Self::process(self, item));
-    let process = process(ty, &process_method.output, &error, &call, is_async);
+    let process = process(ty, &process_method.output, &error, &call, is_async, &core);
     let open = block.open.as_ref().map(|open| open_method(open, &core));
     let close = block
         .close
@@ -647,7 +665,7 @@ fn with_quiet_process(block: &ItemImpl, process: &Method) -> ItemImpl {
 
 fn open_method(open: &Method, core: &Path) -> TokenStream {
     let awaited = open.is_async().then(|| quote!(.await));
-    let question = matches!(open.output, Output::Result(_)).then(|| quote!(?));
+    let question = open.output.is_result().then(|| quote!(?));
     quote! {
         async fn open(&mut self) -> ::core::result::Result<(), #core::BoxError> {
             Self::open(self) #awaited #question;
@@ -658,10 +676,11 @@ fn open_method(open: &Method, core: &Path) -> TokenStream {
 
 fn close_method(close: &Method, error: &TokenStream) -> TokenStream {
     let call = quote!(Self::close(self));
-    let (result, body) = match (&close.output, close.is_async()) {
-        (Output::Result(ty), true) => (ty.to_token_stream(), call),
-        (Output::Result(ty), false) => (ty.to_token_stream(), quote!(::core::future::ready(#call))),
-        (_, is_async) => {
+    let result = close.output.ty().filter(|_| close.output.is_result());
+    let (result, body) = match (result, close.is_async()) {
+        (Some(ty), true) => (ty.to_token_stream(), call),
+        (Some(ty), false) => (ty.to_token_stream(), quote!(::core::future::ready(#call))),
+        (None, is_async) => {
             let awaited = is_async.then(|| quote!(.await));
             (
                 quote!(::core::result::Result<(), #error>),

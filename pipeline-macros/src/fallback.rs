@@ -3,32 +3,36 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{FnArg, ImplItem, ItemImpl, Type, visit::Visit};
+use syn::{FnArg, Generics, ImplItem, ItemImpl, Type, parse_quote, visit::Visit};
 
 use crate::{
-    expand::{core_path, generics_of_type, own_name, phantom},
-    model::{Block, Function, Output, unit},
+    expand::{core_path, generics_of_type, own_name, phantom, taken_by_new},
+    model::{Block, Function, Output, has_no_size, unit},
 };
 
 pub(crate) fn function(function: &Function) -> TokenStream {
     let user = function.syntax.to_token_stream();
-    if function.syntax.receiver.is_some() || function.stage == function.syntax.signature.ident {
-        // in an `impl` block there is no place for a type, and for this name there is none
+    let no_name = function.is_taken || function.stage == function.syntax.signature.ident;
+    if function.syntax.receiver.is_some() || no_name {
+        // in an `impl` block there is no place for a type
         return user;
     }
     let core = core_path(&function.options);
     let (name, visibility) = (&function.stage, &function.syntax.visibility);
-    let generics = generics_of_type(&function.syntax.signature.generics);
+    let generics = bare(&function.syntax.signature.generics);
     let (with_bounds, arguments, clause) = generics.split_for_impl();
     let ty = if function.states.is_empty() && generics.params.is_empty() {
         quote!(#visibility struct #name;)
     } else {
         let field = phantom(&generics).unwrap_or_else(|| quote!(()));
-        let taken = function.states.iter().filter(|state| {
-            let init = &state.attribute.init;
-            init.as_ref().is_none_or(|init| init.from.is_some())
+        let parameters = function.states.iter().filter_map(|state| {
+            let taken = taken_by_new(state)?;
+            if is_plain(&state.ty) && !has_no_size(&state.ty) {
+                Some(quote!(_: #taken))
+            } else {
+                Some(quote!(_: impl ::core::marker::Sized))
+            }
         });
-        let parameters = taken.map(|_| quote!(_: impl ::core::marker::Sized));
         quote! {
             #visibility struct #name #generics(#field) #clause;
             impl #with_bounds #name #arguments #clause {
@@ -70,7 +74,7 @@ pub(crate) fn block(block: &Block) -> TokenStream {
     let mut generics = block.syntax.generics.clone();
     generics
         .params
-        .push(syn::parse_quote!(#own: ::core::marker::Send + 'static));
+        .push(parse_quote!(#own: ::core::marker::Send + 'static));
     let (with_bounds, _, clause) = generics.split_for_impl();
     let body = body(&own, &out, &core);
     quote! {
@@ -81,10 +85,20 @@ pub(crate) fn block(block: &Block) -> TokenStream {
     }
 }
 
+/// The parameters without what is asked of them, which may be what is wrong.
+fn bare(generics: &Generics) -> Generics {
+    let mut generics = generics_of_type(generics);
+    generics.where_clause = None;
+    for parameter in generics.type_params_mut() {
+        parameter.bounds = parse_quote!(::core::marker::Send + 'static);
+    }
+    generics
+}
+
 /// For items of any type.
 fn any_stage(
     name: &TokenStream,
-    generics: &syn::Generics,
+    generics: &Generics,
     output: &Output,
     core: &syn::Path,
 ) -> TokenStream {
@@ -93,7 +107,7 @@ fn any_stage(
     let (_, arguments, clause) = generics.split_for_impl();
     let mut more = generics.clone();
     more.params
-        .push(syn::parse_quote!(#own: ::core::marker::Send + 'static));
+        .push(parse_quote!(#own: ::core::marker::Send + 'static));
     let (with_bounds, _, _) = more.split_for_impl();
     let body = body(&own, &out, core);
     quote! {
@@ -119,6 +133,7 @@ fn body(item: &syn::Ident, out: &TokenStream, core: &syn::Path) -> TokenStream {
 fn known(output: &Output, core: &syn::Path) -> TokenStream {
     match output {
         Output::Item(ty) if is_plain(ty) => ty.to_token_stream(),
+        Output::Both(ty, both) if is_plain(ty) => both.0.to_token_stream(),
         Output::Result(ty) if is_plain(ty) => quote!(#core::__private::Given<#ty>),
         _ => unit().to_token_stream(),
     }

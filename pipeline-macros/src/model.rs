@@ -2,7 +2,7 @@
 //! place; says nothing of whether they make sense.
 
 use proc_macro2::Span;
-use quote::format_ident;
+use quote::{ToTokens, format_ident};
 use syn::{
     GenericArgument, Ident, ImplItem, ImplItemFn, ItemImpl, Pat, PatType, Path, PathArguments,
     ReturnType, Signature, Type, TypeReference, ext::IdentExt, parse_quote,
@@ -23,6 +23,8 @@ pub(crate) struct Function {
     /// The other ones: exactly one, if the user made no mistake.
     pub(crate) items: Vec<PatType>,
     pub(crate) output: Output,
+    /// There is another one of the name of the type, as far as can be seen from here.
+    pub(crate) is_taken: bool,
 }
 
 /// A parameter with `#[state]`.
@@ -60,6 +62,8 @@ pub(crate) enum Output {
     Item(Type),
     /// A `Result` with an item.
     Result(Type),
+    /// The same, with both types written out.
+    Both(Type, Box<(Type, Type)>),
 }
 
 /// A stage made of an `impl` block.
@@ -101,6 +105,12 @@ impl Function {
             }
         }
         let output = Output::new(&syntax.signature.output, options.returns());
+        let types = items.iter().map(|item| &*item.ty);
+        let types = types.chain(states.iter().map(|state| &state.ty));
+        let is_taken = types
+            .chain(output.ty())
+            .flat_map(plain_names)
+            .any(|name| name == stage);
         Function {
             options,
             syntax,
@@ -108,6 +118,7 @@ impl Function {
             states,
             items,
             output,
+            is_taken,
         }
     }
 }
@@ -151,16 +162,28 @@ impl Output {
         let ReturnType::Type(_, ty) = output else {
             return Output::Nothing;
         };
-        let is_result = match returns {
-            Some(Returns::Result) => true,
-            Some(Returns::Item) => false,
-            None => is_named_result(ty),
-        };
-        if is_result {
-            Output::Result((**ty).clone())
-        } else {
-            Output::Item((**ty).clone())
+        let whole = (**ty).clone();
+        match returns {
+            Some(Returns::Result) => Output::Result(whole),
+            Some(Returns::Item) => Output::Item(whole),
+            None if !is_named_result(ty) => Output::Item(whole),
+            None => match item_and_error(ty) {
+                Some(both) => Output::Both(whole, Box::new(both)),
+                None => Output::Result(whole),
+            },
         }
+    }
+
+    /// As it is written.
+    pub(crate) fn ty(&self) -> Option<&Type> {
+        match self {
+            Output::Nothing => None,
+            Output::Item(ty) | Output::Result(ty) | Output::Both(ty, _) => Some(ty),
+        }
+    }
+
+    pub(crate) fn is_result(&self) -> bool {
+        matches!(self, Output::Result(_) | Output::Both(..))
     }
 }
 
@@ -213,7 +236,24 @@ fn is_named_result(ty: &Type) -> bool {
     }
 }
 
-pub(crate) fn last_name(path: &Path) -> Option<String> {
+/// Of a type that is written `Result<Item, Error>`, and not by another name.
+fn item_and_error(ty: &Type) -> Option<(Type, Type)> {
+    let Type::Path(path) = peeled(ty) else {
+        return None;
+    };
+    let last = path.path.segments.last()?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
+    let mut types = arguments.args.iter().map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty.clone()),
+        _ => None,
+    });
+    let both = (types.next()??, types.next()??);
+    (last.ident == "Result" && types.next().is_none()).then_some(both)
+}
+
+fn last_name(path: &Path) -> Option<String> {
     Some(path.segments.last()?.ident.to_string())
 }
 
@@ -227,7 +267,7 @@ pub(crate) fn peeled(ty: &Type) -> &Type {
 }
 
 /// All names of types in `ty` that are a single word.
-pub(crate) fn plain_names(ty: &Type) -> Vec<Ident> {
+fn plain_names(ty: &Type) -> Vec<Ident> {
     let Type::Path(path) = peeled(ty) else {
         return Vec::new();
     };
@@ -276,4 +316,31 @@ fn type_name(function: &Ident) -> Ident {
 /// `()`, for what is not known.
 pub(crate) fn unit() -> Type {
     parse_quote!(())
+}
+
+/// Values of this type cannot be kept by value.
+pub(crate) fn has_no_size(ty: &Type) -> bool {
+    match peeled(ty) {
+        Type::Slice(_) | Type::TraitObject(_) => true,
+        Type::Path(path) => path.path.is_ident("str"),
+        _ => false,
+    }
+}
+
+/// As people write it.
+pub(crate) fn words(tokens: &impl ToTokens) -> String {
+    let mut text = tokens.to_token_stream().to_string();
+    for (spaced, tight) in [
+        (" :: ", "::"),
+        (":: ", "::"),
+        ("& ", "&"),
+        (" <", "<"),
+        ("< ", "<"),
+        (" >", ">"),
+        (" ,", ","),
+        (" :", ":"),
+    ] {
+        text = text.replace(spaced, tight);
+    }
+    text
 }

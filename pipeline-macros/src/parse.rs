@@ -81,15 +81,15 @@ fn refuse(item: &Item, mistakes: &mut Mistakes) {
         Item::Struct(item) => ("a struct", Some(&item.ident)),
         Item::Enum(item) => ("an enum", Some(&item.ident)),
         Item::Union(item) => ("a union", Some(&item.ident)),
-        Item::Trait(_) => ("a trait", None),
-        Item::Mod(_) => ("a module", None),
+        Item::Trait(item) => ("a trait", Some(&item.ident)),
+        Item::Mod(item) => ("a module", Some(&item.ident)),
         _ => ("neither", None),
     };
-    let write = match name {
-        Some(name) => {
+    let write = match (item, name) {
+        (Item::Struct(_) | Item::Enum(_) | Item::Union(_), Some(name)) => {
             format!("write it over `impl {name} {{ async fn process(&mut self, item: ..) -> .. }}`")
         }
-        None => "write it over the function that works on an item".to_owned(),
+        _ => "write it over the function that works on an item".to_owned(),
     };
     let what = format!("`#[stage]` is for a function or an `impl` block, and this is {kind}");
     match name {

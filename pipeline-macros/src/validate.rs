@@ -11,7 +11,7 @@ use syn::{
 
 use crate::{
     mistakes::Mistakes,
-    model::{Block, Function, Method, Output, State, StateKind, peeled, plain_names},
+    model::{Block, Function, Method, Output, State, StateKind, has_no_size, peeled, words},
     parse::{Count, Options},
 };
 
@@ -77,6 +77,7 @@ pub(crate) fn block(block: &Block, mistakes: &mut Mistakes) {
             check_receiver(&method.signature, name == "open", name, mistakes);
             check_no_generics(&method.signature, name, mistakes);
             check_nothing_taken(method, name, mistakes);
+            check_nothing_given(method, name, mistakes);
         }
     }
 }
@@ -121,7 +122,7 @@ fn check_attributes_of_parameters(signature: &Signature, mistakes: &mut Mistakes
 
 fn check_state_is_a_reference(state: &State, mistakes: &mut Mistakes) {
     if state.kind == StateKind::Value {
-        let ty = state.ty.to_token_stream();
+        let ty = words(&state.ty);
         mistakes.add(
             &state.original.ty,
             "state outlives the call, so the function borrows it",
@@ -151,17 +152,11 @@ fn check_state_stands_first(state: &State, mistakes: &mut Mistakes) {
 }
 
 fn check_state_has_a_size(state: &State, mistakes: &mut Mistakes) {
-    let owned = match &state.ty {
-        Type::Slice(slice) => format!("&mut Vec<{}>", slice.elem.to_token_stream()),
-        Type::Path(path) if path.path.is_ident("str") => "&mut String".to_owned(),
-        Type::TraitObject(object) => format!("&mut Box<{}>", object.to_token_stream()),
-        _ => return,
-    };
-    if state.kind == StateKind::Local {
+    if has_no_size(&state.ty) && state.kind == StateKind::Local {
         mistakes.add(
             &state.original.ty,
             "each worker keeps this state by value, and values of this type have no size",
-            format!("write `{owned}`"),
+            format!("write `&mut {}`", owned(&state.ty)),
         );
     }
 }
@@ -174,7 +169,7 @@ fn check_init_is_local(state: &State, mistakes: &mut Mistakes) {
             "`init` makes a value for each worker, and `&` is what they share",
             format!(
                 "write `&mut {}`, or give the value to `new` without `init`",
-                state.ty.to_token_stream()
+                words(&state.ty)
             ),
         );
     }
@@ -190,7 +185,7 @@ fn check_what_init_is_given(from: &Type, mistakes: &mut Mistakes) {
         other => mistakes.add(
             from,
             "what `new` takes is used again for each worker, so `init` borrows it",
-            format!("write `&{}`", other.to_token_stream()),
+            format!("write `&{}`", words(other)),
         ),
     }
 }
@@ -204,12 +199,19 @@ fn check_one_item(items: &[PatType], signature: &Signature, stage: &str, mistake
         ),
         [item] => check_item(item, mistakes),
         [_, rest @ ..] => {
-            for another in rest {
-                mistakes.add(
-                    another,
-                    format!("a stage takes one item, and {stage} takes several"),
-                    "write `#[state]` before what is not the item, or take a tuple: `(a, b): (A, B)`",
-                );
+            let what = format!("a stage takes one item, and {stage} takes several");
+            let borrows = |item: &&PatType| matches!(peeled(&item.ty), Type::Reference(_));
+            // what is borrowed is rather state
+            match items.iter().find(borrows) {
+                Some(state) => {
+                    let write = format!("write `#[state] {}`", words(state));
+                    mistakes.add(state, what, write);
+                }
+                None => mistakes.add(
+                    rest.first(),
+                    what,
+                    "write a tuple, `(a, b): (A, B)`, or `#[state]` before what is not the item",
+                ),
             }
         }
     }
@@ -219,7 +221,7 @@ fn check_item(item: &PatType, mistakes: &mut Mistakes) {
     if let Type::Reference(reference) = peeled(&item.ty)
         && !is_static(reference.lifetime.as_ref())
     {
-        let owned = reference.elem.to_token_stream();
+        let owned = owned(&reference.elem);
         mistakes.add(
             &item.ty,
             "an item moves from stage to stage, and what it borrows from would be gone",
@@ -233,6 +235,16 @@ fn check_item(item: &PatType, mistakes: &mut Mistakes) {
     check_type(&item.ty, "the item", mistakes);
 }
 
+/// What holds a value of this type.
+fn owned(ty: &Type) -> String {
+    match peeled(ty) {
+        Type::Slice(slice) => format!("Vec<{}>", words(&slice.elem)),
+        Type::Path(path) if path.path.is_ident("str") => "String".to_owned(),
+        Type::TraitObject(object) => format!("Box<{}>", words(object)),
+        other => words(other),
+    }
+}
+
 fn check_output(output: &Output, signature: &Signature, mistakes: &mut Mistakes) {
     match output {
         Output::Nothing => mistakes.add(
@@ -244,7 +256,9 @@ fn check_output(output: &Output, signature: &Signature, mistakes: &mut Mistakes)
             "write what it returns: the item, to hand it on, or a `Result`. A function that gives nothing \
              is an end: `.for_each(..)`, or `.try_for_each(..)` if it returns a `Result`",
         ),
-        Output::Item(ty) | Output::Result(ty) => check_type(ty, "the result", mistakes),
+        Output::Item(ty) | Output::Result(ty) | Output::Both(ty, _) => {
+            check_type(ty, "the result", mistakes);
+        }
     }
 }
 
@@ -346,18 +360,8 @@ fn check_lifetimes_of_bounds(generics: &Generics, mistakes: &mut Mistakes) {
 /// What the type is called must not be taken already, as far as can be seen here.
 fn check_name(function: &Function, mistakes: &mut Mistakes) {
     let name = &function.syntax.signature.ident;
-    let types = function.items.iter().map(|item| &*item.ty);
-    let output = match &function.output {
-        Output::Item(ty) | Output::Result(ty) => Some(ty),
-        Output::Nothing => None,
-    };
-    let taken = types
-        .chain(output)
-        .chain(function.states.iter().map(|state| &state.ty))
-        .flat_map(plain_names)
-        .any(|ty| ty == function.stage);
-    if taken || *name == function.stage {
-        let whose = if taken {
+    if function.is_taken || *name == function.stage {
+        let whose = if function.is_taken {
             "one of its types"
         } else {
             "the function"
@@ -484,6 +488,18 @@ fn check_no_states(process: &Method, mistakes: &mut Mistakes) {
             attribute,
             "the state of this stage is the fields of its type",
             "leave `#[state]` out, and make it a field",
+        );
+    }
+}
+
+fn check_nothing_given(method: &Method, name: &str, mistakes: &mut Mistakes) {
+    if let Output::Item(ty) = &method.output
+        && !matches!(peeled(ty), Type::Tuple(tuple) if tuple.elems.is_empty())
+    {
+        mistakes.add(
+            ty,
+            format!("nobody takes what `{name}` returns"),
+            "write `Result<(), ..>` if it can fail, else nothing",
         );
     }
 }

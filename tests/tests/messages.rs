@@ -19,5 +19,7 @@ fn wrong_uses_are_answered_with_what_to_write_instead() {
         println!("not compared: the messages are those of rustc {pinned}, and this is {version}");
         return;
     }
-    trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
+    let mistakes = trybuild::TestCases::new();
+    mistakes.compile_fail("tests/ui/*.rs");
+    mistakes.compile_fail("tests/ui/stage/*.rs");
 }

@@ -127,9 +127,9 @@ impl Options {
 
     pub(crate) fn returns(&self) -> Option<Returns> {
         match (&self.fallible, &self.infallible) {
-            (Some(_), _) => Some(Returns::Result),
+            (Some(_), None) => Some(Returns::Result),
             (None, Some(_)) => Some(Returns::Item),
-            (None, None) => None,
+            _ => None,
         }
     }
 }
@@ -175,12 +175,12 @@ fn unknown(place: &Path, name: &str, known: &[&str]) -> darling::Error {
         .map(|known| (strsim::jaro_winkler(name, known), known))
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .filter(|(likeness, _)| *likeness > 0.75);
-    let list = known.join("`, `");
     let text = match nearest {
-        Some((_, nearest)) => {
-            format!("unknown option `{name}`\nwrite `{nearest}`, or another one of `{list}`")
-        }
-        None => format!("unknown option `{name}`\nwrite one of `{list}`"),
+        Some((_, nearest)) => format!("unknown option `{name}`\nwrite `{nearest}`"),
+        None => format!(
+            "unknown option `{name}`\nwrite one of `{}`",
+            known.join("`, `")
+        ),
     };
     darling::Error::custom(text).with_span(place)
 }
@@ -286,7 +286,7 @@ impl FromMeta for Count {
                 let what = match &*option.to_string() {
                     "parallelism" => "a stage of parallelism 0 would work on nothing",
                     "window" => "a stage with a window of 0 would take nothing in",
-                    _ => "0 retries are none",
+                    _ => "a retry of 0 attempts is none",
                 };
                 let write = match &*option.to_string() {
                     "max" => "max = 3`, or leave `retry` out",

@@ -1,0 +1,17 @@
+use pipeline_core::prelude::*;
+
+#[derive(Clone)]
+struct Work;
+
+#[stage]
+impl Work {
+    async fn process(&mut self, n: u64) -> u64 {
+        n
+    }
+
+    async fn close(&mut self) {}
+}
+
+fn main() {
+    let _ = Pipeline::from_iter(0..9u64).stage(Work).count();
+}

@@ -56,6 +56,22 @@ pub enum Order {
 }
 
 impl<In> StageConfig<In> {
+    /// Nothing is set.
+    #[must_use]
+    pub const fn new() -> Self {
+        StageConfig {
+            name: None,
+            parallelism: None,
+            order: None,
+            window: None,
+            timeout: None,
+            attempt_timeout: None,
+            blocking: false,
+            prepared: false,
+            retry: None,
+        }
+    }
+
     /// Sets the name.
     #[must_use]
     pub fn name(self, name: &'static str) -> Self {
@@ -199,17 +215,7 @@ impl<In> StageConfig<In> {
 
 impl<In> Default for StageConfig<In> {
     fn default() -> Self {
-        StageConfig {
-            name: None,
-            parallelism: None,
-            order: None,
-            window: None,
-            timeout: None,
-            attempt_timeout: None,
-            blocking: false,
-            prepared: false,
-            retry: None,
-        }
+        StageConfig::new()
     }
 }
 

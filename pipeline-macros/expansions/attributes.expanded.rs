@@ -38,7 +38,7 @@ impl ::pipeline_core::Stage<Page, Packed> for Pack {
     }
 
     fn defaults() -> ::pipeline_core::config::StageConfig<Page> {
-        ::pipeline_core::config::StageConfig::default()
+        ::pipeline_core::config::StageConfig::new()
             .name("pack")
             .cores()
             .blocking()

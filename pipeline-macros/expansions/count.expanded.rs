@@ -42,9 +42,6 @@ impl ::pipeline_core::Stage<Event, u64> for Count {
     }
 
     fn defaults() -> ::pipeline_core::config::StageConfig<Event> {
-        ::pipeline_core::config::StageConfig::default()
-            .parallelism(4)
-            .unordered()
-            .prepared()
+        ::pipeline_core::config::StageConfig::new().parallelism(4).unordered().prepared()
     }
 }

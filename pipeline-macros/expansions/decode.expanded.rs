@@ -65,7 +65,7 @@ impl ::pipeline_core::Stage<Raw, Event> for Decode {
     }
 
     fn defaults() -> ::pipeline_core::config::StageConfig<Raw> {
-        ::pipeline_core::config::StageConfig::default()
+        ::pipeline_core::config::StageConfig::new()
             .name("decode")
             .parallelism(16)
             .ordered()

@@ -59,7 +59,7 @@ for Fetch {
     }
 
     fn defaults() -> ::pipeline_core::config::StageConfig<u64> {
-        ::pipeline_core::config::StageConfig::default()
+        ::pipeline_core::config::StageConfig::new()
             .name("fetch")
             .parallelism(4)
             .prepared()

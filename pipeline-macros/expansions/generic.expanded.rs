@@ -78,7 +78,7 @@ where
     }
 
     fn defaults() -> ::pipeline_core::config::StageConfig<Raw> {
-        ::pipeline_core::config::StageConfig::default()
+        ::pipeline_core::config::StageConfig::new()
             .name("read")
             .window(WINDOW)
             .attempt_timeout(::core::time::Duration::from_micros(1500))

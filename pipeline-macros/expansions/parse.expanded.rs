@@ -24,6 +24,6 @@ impl ::pipeline_core::Stage<String, u64> for Parse {
     }
 
     fn defaults() -> ::pipeline_core::config::StageConfig<String> {
-        ::pipeline_core::config::StageConfig::default().name("parse")
+        ::pipeline_core::config::StageConfig::new().name("parse")
     }
 }

@@ -482,21 +482,19 @@ fn defaults(
             Count::Expression(count) => quote!(.#option(#count)),
         });
     }
-    for word in [&options.ordered, &options.unordered, &options.blocking] {
-        if let Some(word) = word {
-            let option = &word.option;
-            set.extend(quote!(.#option()));
-        }
+    let words = [&options.ordered, &options.unordered, &options.blocking];
+    for word in words.into_iter().flatten() {
+        let option = &word.option;
+        set.extend(quote!(.#option()));
     }
     if let Some(window) = &options.window {
         let (option, count) = (&window.option, count(&window.value));
         set.extend(quote!(.#option(#count)));
     }
-    for limit in [&options.timeout, &options.attempt_timeout] {
-        if let Some(limit) = limit {
-            let (option, time) = (&limit.option, time(&limit.value));
-            set.extend(quote!(.#option(#time)));
-        }
+    let limits = [&options.timeout, &options.attempt_timeout];
+    for limit in limits.into_iter().flatten() {
+        let (option, time) = (&limit.option, time(&limit.value));
+        set.extend(quote!(.#option(#time)));
     }
     if let Some(retry) = &options.retry {
         let value = retry_value(&retry.value, core);
@@ -511,7 +509,7 @@ fn defaults(
     }
     quote! {
         fn defaults() -> #core::config::StageConfig<#item> {
-            #core::config::StageConfig::default() #set
+            #core::config::StageConfig::new() #set
         }
     }
 }
@@ -553,7 +551,7 @@ fn in_largest_unit(duration: Duration) -> (&'static str, Option<u64>) {
         ("from_micros", 1_000),
         ("from_nanos", 1),
     ];
-    let exact = units.iter().find(|(_, unit)| nanos % unit == 0);
+    let exact = units.iter().find(|(_, unit)| nanos.is_multiple_of(*unit));
     let exact = exact.and_then(|(name, unit)| Some((*name, u64::try_from(nanos / unit).ok()?)));
     match exact {
         Some((name, number)) => (name, Some(number)),
@@ -585,11 +583,10 @@ fn retry_value(retry: &Retry, core: &Path) -> TokenStream {
         let time = time(&longest.value);
         value.extend(quote!(.max_delay(#time)));
     }
-    for word in [&options.jitter, &options.panics] {
-        if let Some(word) = word {
-            let option = &word.option;
-            value.extend(quote!(.#option()));
-        }
+    let words = [&options.jitter, &options.panics];
+    for word in words.into_iter().flatten() {
+        let option = &word.option;
+        value.extend(quote!(.#option()));
     }
     value
 }

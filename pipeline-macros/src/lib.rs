@@ -33,9 +33,9 @@ fn compile(
 ) -> proc_macro2::TokenStream {
     let mut mistakes = Mistakes::default();
     let options = Options::parse(options, &mut mistakes);
-    let code = match parse::item(item.clone(), &mut mistakes) {
+    let code = match parse::item(&item, &mut mistakes) {
         Some(Input::Function(syntax)) => {
-            let function = Function::new(options, syntax);
+            let function = Function::new(options, *syntax);
             let before = mistakes.len();
             validate::function(&function, &mut mistakes);
             if mistakes.len() == before {
@@ -45,7 +45,7 @@ fn compile(
             }
         }
         Some(Input::Block(syntax)) => {
-            let block = Block::new(options, syntax);
+            let block = Block::new(options, *syntax);
             let before = mistakes.len();
             validate::block(&block, &mut mistakes);
             if mistakes.len() == before {

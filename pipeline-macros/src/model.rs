@@ -104,6 +104,7 @@ impl Function {
                 None => items.push(parameter.clone()),
             }
         }
+        without_underscores(&mut states);
         let output = Output::new(&syntax.signature.output, options.returns());
         let types = items.iter().map(|item| &*item.ty);
         let types = types.chain(states.iter().map(|state| &state.ty));
@@ -119,6 +120,20 @@ impl Function {
             items,
             output,
             is_taken,
+        }
+    }
+}
+
+/// `_log` is not used by the function, but the field is.
+fn without_underscores(states: &mut [State]) {
+    let names: Vec<_> = states.iter().map(|state| state.name.clone()).collect();
+    for state in states {
+        let text = state.name.to_string();
+        if let Ok(mut name) = syn::parse_str::<Ident>(text.trim_start_matches('_'))
+            && !names.contains(&name)
+        {
+            name.set_span(state.name.span());
+            state.name = name;
         }
     }
 }

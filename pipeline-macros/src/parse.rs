@@ -17,8 +17,8 @@ use crate::mistakes::Mistakes;
 /// What the attribute stands on.
 #[derive(Debug)]
 pub(crate) enum Input {
-    Function(FunctionSyntax),
-    Block(ItemImpl),
+    Function(Box<FunctionSyntax>),
+    Block(Box<ItemImpl>),
 }
 
 /// A function. Its body is not looked at, so that one that is still being written is no mistake.
@@ -49,7 +49,7 @@ pub(crate) struct Init {
 }
 
 /// `None` if it is neither a function nor an `impl` block.
-pub(crate) fn item(item: TokenStream, mistakes: &mut Mistakes) -> Option<Input> {
+pub(crate) fn item(item: &TokenStream, mistakes: &mut Mistakes) -> Option<Input> {
     let read = |input: ParseStream<'_>| {
         let ahead = input.fork();
         ahead.call(Attribute::parse_outer)?;
@@ -58,7 +58,7 @@ pub(crate) fn item(item: TokenStream, mistakes: &mut Mistakes) -> Option<Input> 
         }
         ahead.parse::<Visibility>()?;
         ahead.parse::<Signature>()?;
-        function(input).map(Input::Function)
+        function(input).map(|function| Input::Function(Box::new(function)))
     };
     match read.parse2(item.clone()) {
         Ok(Input::Function(mut function)) => {

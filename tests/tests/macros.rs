@@ -37,7 +37,7 @@ fn options<R: Send + 'static>(job: &Job<R>) -> String {
 #[stage]
 async fn halve(n: u64) -> Result<u64, String> {
     yield_now().await;
-    if n % 2 == 0 {
+    if n.is_multiple_of(2) {
         Ok(n / 2)
     } else {
         Err(format!("{n} is odd"))
@@ -607,16 +607,18 @@ where
 }
 
 #[stage(retry(fixed = "1ms"))]
-fn take<'a, T: Clone + Sync, const N: usize>(
+fn take<'a, T, const N: usize>(
     #[state] of: &'a [T],
+    #[state] others: &'a [T],
     #[state] last: &mut Option<T>,
     n: usize,
 ) -> [T; N]
 where
-    T: fmt::Debug,
+    T: Clone + fmt::Debug + Sync,
 {
-    *last = Some(of[n].clone());
-    std::array::from_fn(|k| of[n + k].clone())
+    let items: &'a [T] = if n < of.len() { of } else { others };
+    *last = Some(items[n].clone());
+    std::array::from_fn(|k| items[n + k].clone())
 }
 
 /// Types and numbers that are chosen by whoever uses the stage.
@@ -627,7 +629,7 @@ fn a_function_may_be_generic() {
             .stage(ParseAs::<f64>::new())
             .collect();
         assert_eq!(world.flow().run(job).await.unwrap().value, [1.5, 2.0]);
-        let stage = Take::<_, 2>::new(vec!['a', 'b', 'c'], None);
+        let stage = Take::<_, 2>::new(vec!['a', 'b', 'c'], [], None);
         let job = Pipeline::from_iter([0, 1]).stage(stage).collect();
         assert_eq!(
             world.flow().run(job).await.unwrap().value,

@@ -8,6 +8,7 @@ mod idle;
 mod json;
 mod latency;
 mod line;
+mod macros;
 mod noop;
 mod one_stage;
 mod pending;
@@ -77,6 +78,10 @@ const GROUPS: &[Group] = &[
     Group {
         name: "recovery",
         measure: recovery::measure,
+    },
+    Group {
+        name: "macros",
+        measure: macros::measure,
     },
     Group {
         name: "sleeps",

@@ -19,6 +19,7 @@ pages! {
     readme: "../../README.md",
     introduction: "../pages/introduction.md",
     first_pipeline: "../pages/first-pipeline.md",
+    stages: "../pages/stages.md",
     words: "../pages/words.md",
     running: "../pages/running.md",
     failures: "../pages/failures.md",
@@ -99,6 +100,22 @@ mod tests {
             }
         }
         assert!(seen > 50, "only {seen} names found: the search is broken");
+    }
+
+    #[test]
+    fn the_expansion_is_of_the_function_on_the_page() {
+        let page = read(&source_dir().join("../pages/stages.md"));
+        let function = read(&source_dir().join("../../pipeline-macros/expansions/price.rs"));
+        assert!(page.contains(&function), "the page has not:\n{function}");
+        let included = page
+            .split("{{#include ")
+            .skip(1)
+            .filter_map(|rest| rest.split_once("}}"));
+        let files: Vec<_> = included.map(|(file, _)| file).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        for file in files {
+            read(&source_dir().join("../pages").join(file));
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::{config::StageConfig, error::BoxError};
 /// workers run it, and each worker owns a value of its own (a clone, or one made by the factory of
 /// [`stage_with`](crate::Pipeline::stage_with)): `&mut self` is worker-local state, for buffers and
 /// connections. What workers share goes into an `Arc`. Most stages need no type of their own:
-/// closures go to [`map`](crate::Pipeline::map), [`then`](crate::Pipeline::then),
+/// [`#[stage]`](macro@crate::stage) makes one of a function, and closures go to [`map`](crate::Pipeline::map), [`then`](crate::Pipeline::then),
 /// [`try_map`](crate::Pipeline::try_map) and [`and_then`](crate::Pipeline::and_then).
 ///
 /// # Order

@@ -1,18 +1,15 @@
 //! The stage: a path in, its digest out.
 
-use std::{cell::RefCell, fs::File, io, io::Read, path::Path, path::PathBuf};
+use std::{fs::File, io, io::Read, path::Path, path::PathBuf};
 
+use pipeline_core::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::{failure::Failure, progress::Progress};
 
-/// Bytes read at once. One buffer a thread, used for all its files, so that a file of any size costs
+/// Bytes read at once. One buffer a worker, used for all its files, so that a file of any size costs
 /// no more memory than an empty one.
-const CHUNK: usize = 64 * 1024;
-
-thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
-}
+pub(crate) const CHUNK: usize = 64 * 1024;
 
 /// A file that was read to its end.
 #[derive(Debug)]
@@ -21,9 +18,15 @@ pub(crate) struct Hashed {
     pub(crate) digest: [u8; 32],
 }
 
-/// Reads the whole file. Blocks its thread.
-pub(crate) fn hash(path: PathBuf, progress: &Progress) -> Result<Hashed, Failure> {
-    match BUFFER.with_borrow_mut(|buffer| digest(&path, buffer, progress)) {
+/// Reads the whole file, if the walk has found one. Blocks its thread.
+#[stage(blocking)]
+pub(crate) fn hash(
+    #[state] buffer: &mut Vec<u8>,
+    #[state] progress: &Progress,
+    found: Result<PathBuf, Failure>,
+) -> Result<Hashed, Failure> {
+    let path = found?;
+    match digest(&path, buffer, progress) {
         Ok(digest) => Ok(Hashed { path, digest }),
         Err(cause) => Err(Failure::new(path, cause)),
     }

@@ -1,8 +1,8 @@
 //! SHA-256 of every file under some paths, on all cores, in walk order: `sha256sum` as a pipeline.
 //!
-//! Shows a source made of an iterator, a stage of blocking code that runs in parallel and still
-//! gives its results in order, a sink of one's own, an error channel that loses nothing, and a run
-//! that Ctrl-C drains.
+//! Shows a source made of an iterator, a stage of blocking code by `#[stage]` that runs in parallel
+//! and still gives its results in order, a sink of one's own, an error channel that loses nothing,
+//! and a run that Ctrl-C drains.
 //!
 //! ```text
 //! cargo run --release -p examples --bin checksums -- ~/photos > photos.sha256
@@ -40,6 +40,7 @@ use tokio::{runtime::Builder, sync::mpsc};
 
 use crate::{
     failure::Failure,
+    hash::Hash,
     options::{Command, Options},
     output::Lines,
     progress::Progress,
@@ -172,11 +173,10 @@ async fn checksums(options: Options, progress: &Progress) -> u8 {
 /// The walk is an iterator, so it runs on the thread of the run's source and blocks that for the
 /// time of a directory read; it is at most `AHEAD` files in front.
 fn hashing(options: Options, progress: &Progress) -> Job {
-    let counter = progress.clone();
+    let hash = Hash::new(vec![0; hash::CHUNK], progress.clone());
     let hashed = Pipeline::from_iter(walk::files(options.paths))
         .buffer(AHEAD)
-        .try_blocking(move |found| hash::hash(found?, &counter))
-        .name("hash")
+        .stage(hash)
         .parallelism(options.jobs)
         .window(WINDOW.max(options.jobs.saturating_mul(4)));
     let hashed = if options.unordered {

@@ -1,9 +1,12 @@
 //! Settings that are values.
 
+mod rate;
 mod retry;
 
 use std::{fmt, num::NonZero, thread, time::Duration};
 
+pub use rate::Rate;
+pub(crate) use rate::Schedule;
 pub(crate) use retry::Pauses;
 pub use retry::Retry;
 

@@ -108,6 +108,8 @@ pub enum StepKind {
         gathers: usize,
         /// Whether it makes one item of one of each input.
         joins: bool,
+        /// Whether it numbers its items anew, as a source does.
+        renumbers: bool,
         /// The setting for which it needs timers, if there is one.
         timed: Option<&'static str>,
         /// What is to be refused at the start.
@@ -136,6 +138,8 @@ pub enum Mistake {
     Zero(&'static str),
     /// A time that has to be longer than zero.
     ZeroTime(&'static str),
+    /// A rate of so many items in no time.
+    ZeroPeriod,
 }
 
 impl Step {
@@ -200,6 +204,10 @@ impl Step {
                 mistake: Some(Mistake::ZeroTime(setting)),
                 ..
             } => zero_time(setting),
+            StepKind::Operator {
+                mistake: Some(Mistake::ZeroPeriod),
+                ..
+            } => Err(BuildError::ZeroPeriod(name())),
             _ => Ok(()),
         }
     }
@@ -325,8 +333,16 @@ impl StepKind {
         }
     }
 
+    /// Whether items are numbered there.
     pub(crate) fn is_source(&self) -> bool {
-        matches!(self, StepKind::Source { .. })
+        matches!(
+            self,
+            StepKind::Source { .. }
+                | StepKind::Operator {
+                    renumbers: true,
+                    ..
+                }
+        )
     }
 
     /// How many next steps it has.
@@ -390,6 +406,9 @@ impl Plan {
             let inputs = step.inputs.iter().filter_map(|input| outputs.get(*input));
             let input = inputs.clone().copied().max().unwrap_or(1);
             let output = match step.kind {
+                StepKind::Operator {
+                    renumbers: true, ..
+                } => 1,
                 StepKind::Operator { gathers, joins, .. } => {
                     let joined = if joins {
                         inputs.copied().fold(0, usize::saturating_add)

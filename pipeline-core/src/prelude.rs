@@ -1,6 +1,6 @@
 //! What most programs need: `use pipeline_core::prelude::*;`.
 
-pub use crate::config::{Retry, StageConfig};
+pub use crate::config::{Rate, Retry, StageConfig};
 pub use crate::error::{BoxError, OnError};
 pub use crate::pipeline::{IntoPipeline, Pipeline};
 pub use crate::run::Job;

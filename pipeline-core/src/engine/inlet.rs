@@ -39,6 +39,11 @@ impl<T: Send + 'static> Inlet<T> {
         }
     }
 
+    /// The next of the items that have been taken from the edge.
+    pub(super) fn pop(&mut self) -> Option<Envelope<T>> {
+        self.lot.pop_front()
+    }
+
     /// The next item, left where it is.
     pub(super) fn poll_peek(&mut self, context: &Context<'_>) -> Poll<Option<&T>> {
         if self.lot.is_empty() {

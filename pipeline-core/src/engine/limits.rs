@@ -57,3 +57,10 @@ pub(super) const WARN_EVERY_NS: u64 = 1_000_000_000;
 
 /// Items of more bytes than this travel in boxes.
 pub(super) const LARGE: usize = 1024;
+
+/// Timers are rounded up to a millisecond, and tasks wait for their turn. What a throttled item was late is
+/// made up for by those behind it, but no more than this: after a long stop there is no rush.
+pub(crate) const LATE: Duration = Duration::from_millis(5);
+
+/// Items that a stream gives to an adaptor between two turns of the other tasks of its thread.
+pub(super) const HELPING: usize = 128;

@@ -47,9 +47,11 @@ pub(crate) use hub::{Ended, Hub};
 pub(crate) use inlet::Inlet;
 pub(crate) use joint::Joint;
 pub(crate) use keys::{ByKey, Keys, Laned, keyed, keys};
-pub(crate) use limits::LOT;
+pub(crate) use limits::{LATE, LOT};
 pub(crate) use operator::Operator;
-pub(crate) use operators::{Batch, Split};
+pub(crate) use operators::{
+    Batch, BatchBy, Expand, Intake, Iterated, Parts, Split, Streamed, Throttle, Through, is_timed,
+};
 pub(crate) use outlet::{Outlet, most_at_once};
 pub(crate) use recovery::Recovery;
 pub(crate) use seat::Role;

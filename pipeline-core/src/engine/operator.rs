@@ -5,6 +5,7 @@
 
 use std::{
     future::poll_fn,
+    mem,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -60,9 +61,13 @@ pub(crate) struct Bench {
     tally: Tally,
     /// Failures that have been counted and are to be told.
     failed: Vec<StageError>,
-    /// Items since the clock was read.
+    /// Items since the clock was read, and after how many it is read next.
     since_look: usize,
+    next_look: usize,
+    /// Since when the task has its thread.
     turn_since: u64,
+    /// It has waited since.
+    waited: bool,
 }
 
 /// Where an operator's counts are added up.
@@ -97,7 +102,9 @@ impl Bench {
             tally: Tally::default(),
             failed: Vec::new(),
             since_look: 0,
+            next_look: 1,
             turn_since: hub.now(),
+            waited: false,
         }
     }
 
@@ -105,23 +112,43 @@ impl Bench {
         self.hub.ledger()
     }
 
-    /// An item has been taken. True if it is time to come back: others wait for this thread, or a failure
-    /// is to be told.
+    /// An item has been taken. True if it is time to come back: others wait for this thread, a failure is
+    /// to be told, or the run was stopped.
     #[inline]
     pub(super) fn took(&mut self) -> bool {
         self.tally.taken += 1;
         self.is_due()
     }
 
+    /// So many items were taken past this bench.
+    pub(super) fn took_by_itself(&mut self, items: u64) {
+        self.tally.taken += items;
+    }
+
     /// The same for work without a new item.
     #[inline]
     pub(super) fn is_due(&mut self) -> bool {
+        if self.hub.stopped() || !self.failed.is_empty() {
+            return true;
+        }
         self.since_look += 1;
-        if self.since_look < CLOCK_EVERY && self.failed.is_empty() {
+        if self.since_look < self.next_look {
             return false;
         }
+        self.look()
+    }
+
+    /// Soon in each turn, as the user's functions may take long, and what they gave is not held back.
+    fn look(&mut self) -> bool {
         self.since_look = 0;
-        !self.failed.is_empty() || self.hub.now().saturating_sub(self.turn_since) > DEBT_NS
+        self.next_look = (4 * self.next_look).min(CLOCK_EVERY);
+        self.hub.now().saturating_sub(self.turn_since) > DEBT_NS
+    }
+
+    fn begin_turn(&mut self) {
+        self.turn_since = self.hub.now();
+        self.since_look = 0;
+        self.next_look = 1;
     }
 
     /// An item has been given to a next step.
@@ -191,7 +218,7 @@ impl Bench {
 
     /// Tells the failures. Their order is kept.
     async fn tell(&mut self) {
-        for error in std::mem::take(&mut self.failed) {
+        for error in mem::take(&mut self.failed) {
             let told = match self.hub.tell::<()>(error) {
                 Told::Yes => true,
                 Told::No => false,
@@ -280,6 +307,9 @@ async fn drive<O: Operator>(task: Task, mut driven: Driven<O>) {
                 return Poll::Ready(Left::Stopped);
             }
             let Driven { operator, bench } = &mut driven;
+            if mem::take(&mut bench.waited) {
+                bench.begin_turn();
+            }
             let work = || operator.poll_work(context, bench);
             let worked = shield::call(work).map_err(shield::panic_error);
             if matches!(worked, Ok(Poll::Pending)) {
@@ -292,7 +322,7 @@ async fn drive<O: Operator>(task: Task, mut driven: Driven<O>) {
                     Poll::Ready(Left::Step(Step::Pause))
                 }
                 Ok(Poll::Pending) => {
-                    bench.turn_since = bench.hub.now();
+                    bench.waited = true;
                     Poll::Pending
                 }
                 Ok(Poll::Ready(step)) => Poll::Ready(Left::Step(step)),
@@ -306,7 +336,7 @@ async fn drive<O: Operator>(task: Task, mut driven: Driven<O>) {
             Left::Step(Step::Pause) => {
                 driven.bench.add_up();
                 rt::give_way().await;
-                driven.bench.turn_since = hub.now();
+                driven.bench.begin_turn();
             }
             Left::Step(Step::End) => {
                 driven.operator.end();

@@ -23,6 +23,11 @@ pub enum BuildError {
         "`{0}`: {1} must be longer than zero; leave it out, or set it to `Duration::MAX`, for no limit"
     )]
     ZeroTime(Arc<str>, &'static str),
+    /// A rate of so many items in no time, which limits nothing.
+    #[error(
+        "`{0}`: the period of the rate must be longer than zero; leave the step out for no limit"
+    )]
+    ZeroPeriod(Arc<str>),
     /// An option was set that says how another one works, without that other one.
     #[error("`{0}`: {1} does nothing without {2}: set that too, or leave both out")]
     Without(Arc<str>, &'static str, &'static str),

@@ -41,7 +41,8 @@ impl Origin {
     }
 
     /// The number of the source among the sources of the run, from 0, in the order of
-    /// [`Plan::steps`](crate::plan::Plan::steps). A pipeline without a merge has one.
+    /// [`Plan::steps`](crate::plan::Plan::steps). A pipeline without a merge has one. A
+    /// [`through`](crate::Pipeline::through) counts as one, too: it numbers its items anew.
     #[must_use]
     pub fn source(&self) -> u32 {
         self.source

@@ -65,6 +65,8 @@ pub(super) struct Operator {
     pub(super) gathers: usize,
     /// It makes one item of one of each input.
     pub(super) joins: bool,
+    /// It numbers its items anew.
+    pub(super) renumbers: bool,
     /// The setting for which it needs timers.
     pub(super) timed: Option<&'static str>,
     pub(super) mistake: Option<Mistake>,
@@ -80,6 +82,7 @@ impl Default for Operator {
             branches: 1,
             gathers: 1,
             joins: false,
+            renumbers: false,
             timed: None,
             mistake: None,
         }
@@ -96,6 +99,7 @@ impl From<Operator> for StepKind {
             branches,
             gathers,
             joins,
+            renumbers,
             timed,
             mistake,
         } = operator;
@@ -106,6 +110,7 @@ impl From<Operator> for StepKind {
             branches,
             gathers,
             joins,
+            renumbers,
             timed,
             mistake,
         }

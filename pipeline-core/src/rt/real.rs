@@ -125,6 +125,11 @@ impl Moment {
         Moment(tokio::time::Instant::now())
     }
 
+    /// The time since then; none if it is still to come.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_duration_since(earlier.0)
+    }
+
     /// None if it is too far away to be told, which is to say never.
     pub(crate) fn after(self, time: Duration) -> Option<Self> {
         self.0.checked_add(time).map(Moment)

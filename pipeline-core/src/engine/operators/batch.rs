@@ -19,60 +19,110 @@ use crate::{
     rt::{Moment, Timer},
 };
 
-/// Gathers up to `max` items, for no longer than `age` after the first of them.
-pub(crate) struct Batch<T: Send + 'static> {
+/// Gathers items up to a weight of `max`, for no longer than `age` after the first of them.
+pub(crate) struct Batch<T: Send + 'static, F> {
     inlet: Inlet<T>,
     out: Filler<Vec<T>>,
     max: usize,
     age: Duration,
+    /// No item weighs less than 1.
+    weigh: F,
     items: Vec<T>,
+    /// Of the items together.
+    weight: usize,
     /// Of the items, if there are any.
     joined: Option<Joined>,
     /// When they have to leave; never, if there is nothing.
     due: Option<Moment>,
     /// The batch leaves as it is as soon as there is room.
     closed: bool,
+    /// Too heavy for the batch that is closed: the first of the next one.
+    next: Option<Weighed<T>>,
     timer: Timer,
 }
 
-impl<T: Send + 'static> Batch<T> {
-    pub(crate) fn new(inlet: Inlet<T>, out: Filler<Vec<T>>, max: usize, age: Duration) -> Self {
+struct Weighed<T> {
+    envelope: Envelope<T>,
+    weight: usize,
+    /// Of a batch that it is the first one of.
+    due: Option<Moment>,
+}
+
+/// Whether the age is one that a timer has to be asked for.
+pub(crate) fn is_timed(age: Duration) -> bool {
+    age != Duration::ZERO && age != Duration::MAX
+}
+
+/// When a batch that begins now has to leave, if a timer has to be asked for that.
+pub(super) fn due_from_now(age: Duration) -> Option<Moment> {
+    is_timed(age).then(|| Moment::now().after(age)).flatten()
+}
+
+impl<T: Send + 'static, F> Batch<T, F> {
+    pub(crate) fn new(
+        inlet: Inlet<T>,
+        out: Filler<Vec<T>>,
+        max: usize,
+        age: Duration,
+        weigh: F,
+    ) -> Self {
         Batch {
             inlet,
             out,
             max,
             age,
+            weigh,
             items: Vec::new(),
+            weight: 0,
             joined: None,
             due: None,
             closed: false,
+            next: None,
             timer: Timer::default(),
         }
     }
 
-    /// Whether the age is one that a timer has to be asked for.
-    pub(crate) fn is_timed(age: Duration) -> bool {
-        age != Duration::ZERO && age != Duration::MAX
+    fn take(&mut self, envelope: Envelope<T>, weight: usize) {
+        let is_first = self.joined.is_none();
+        let fits = weight <= self.max.saturating_sub(self.weight);
+        let weighed = Weighed {
+            envelope,
+            weight,
+            due: (is_first || !fits)
+                .then(|| due_from_now(self.age))
+                .flatten(),
+        };
+        if is_first || fits {
+            self.add(weighed);
+        } else {
+            self.next = Some(weighed);
+            self.closed = true;
+        }
     }
 
-    fn take(&mut self, Envelope { item, ticket }: Envelope<T>) {
+    fn add(&mut self, weighed: Weighed<T>) {
+        let Weighed {
+            envelope: Envelope { item, ticket },
+            weight,
+            due,
+        } = weighed;
         self.items.push(item);
+        self.weight = self.weight.saturating_add(weight);
         match &mut self.joined {
             Some(joined) => joined.add(ticket),
             None => {
                 self.joined = Some(Joined::from(ticket));
-                if Self::is_timed(self.age) {
-                    self.due = Moment::now().after(self.age);
-                }
+                self.due = due;
             }
         }
-        self.closed = self.items.len() >= self.max;
+        self.closed = self.weight >= self.max;
     }
 
-    /// Gives the batch away; there must be room.
+    /// Gives the batch away, and begins the next one; there must be room.
     fn give(&mut self, bench: &mut Bench) {
         self.closed = false;
         self.due = None;
+        self.weight = 0;
         if let Some(joined) = self.joined.take() {
             // the next one is likely to be as long
             let next = Vec::with_capacity(self.items.len());
@@ -80,20 +130,36 @@ impl<T: Send + 'static> Batch<T> {
             self.out.push(Envelope::new(items, joined.into_ticket()));
             bench.gave();
         }
+        if let Some(weighed) = self.next.take() {
+            self.add(weighed);
+        }
     }
 }
 
-impl<T: Send + 'static> Operator for Batch<T> {
+impl<T, F> Operator for Batch<T, F>
+where
+    T: Send + 'static,
+    F: FnMut(&T) -> usize + Send + 'static,
+{
     fn poll_work(&mut self, context: &mut Context<'_>, bench: &mut Bench) -> Poll<Step> {
+        if self.out.is_unwanted() {
+            return Poll::Ready(Step::End);
+        }
         loop {
-            if self.closed {
+            while self.closed {
                 ready!(self.out.poll_room());
                 self.give(bench);
             }
             match self.inlet.poll_next(context) {
-                Poll::Ready(Some(envelope)) => {
-                    self.take(envelope);
-                    if bench.took() {
+                Poll::Ready(Some(Envelope { item, ticket })) => {
+                    let due = bench.took();
+                    match bench.shielded(ticket, || (self.weigh)(&item)) {
+                        Some((weight, ticket)) => {
+                            self.take(Envelope::new(item, ticket), weight.max(1));
+                        }
+                        None => shield::discard(item),
+                    }
+                    if due {
                         // items may come so fast that there is never a wait to look at the clock in
                         self.closed |= self.due.is_some_and(|due| due <= Moment::now());
                         return Poll::Ready(Step::Pause);
@@ -125,6 +191,9 @@ impl<T: Send + 'static> Operator for Batch<T> {
     fn cancel(&mut self, ledger: &Ledger) {
         if let Some(joined) = self.joined.take() {
             ledger.settle(joined.into_ticket(), Fate::Cancelled);
+        }
+        if let Some(weighed) = self.next.take() {
+            ledger.cancel(weighed.envelope);
         }
         self.items.drain(..).for_each(shield::discard);
     }

@@ -1,7 +1,15 @@
 //! What each operator does with items. How one is driven is in `operator.rs`.
 
 mod batch;
+mod batch_by;
+mod expand;
 mod split;
+mod throttle;
+mod through;
 
-pub(crate) use batch::Batch;
+pub(crate) use batch::{Batch, is_timed};
+pub(crate) use batch_by::BatchBy;
+pub(crate) use expand::{Expand, Iterated, Parts, Streamed};
 pub(crate) use split::Split;
+pub(crate) use throttle::Throttle;
+pub(crate) use through::{Intake, Through};

@@ -2,11 +2,19 @@
 //!
 //! | file | has |
 //! | --- | --- |
-//! | `batch` | `batch` |
+//! | `batch` | `batch`, `batch_weighted`, `batch_by` |
+//! | `flatten` | `flatten`, `flat_map`, `flatten_stream`, `flat_map_stream` |
 //! | `split` | `split`, `route` |
+//! | `throttle` | `throttle` |
+//! | `through` | `through` |
 
 mod batch;
+mod flatten;
 mod split;
+mod throttle;
+mod through;
+
+pub use through::Upstream;
 
 use super::{
     Pipeline,

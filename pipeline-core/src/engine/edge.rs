@@ -212,7 +212,7 @@ impl<T: Send + 'static> Edge<T> {
             return;
         }
         let slots = state.ring.clear();
-        let (waiting, seats) = state.crew.as_mut().map(Crew::dismiss).unwrap_or_default();
+        let waiting = state.crew.as_mut().map(Crew::dismiss).unwrap_or_default();
         state.wants_room = None;
         let upstream = state.upstream.as_ref().and_then(Weak::upgrade);
         let finished = state.take_finished(self);
@@ -221,11 +221,12 @@ impl<T: Send + 'static> Edge<T> {
         ledger.cancel_slots(slots);
         let waiting = waiting.into_iter();
         waiting.for_each(|envelope| ledger.cancel(envelope));
-        seats.iter().for_each(|seat| seat.wake());
         self.after_finish(finished);
         if let Some(upstream) = upstream {
             upstream.unwanted();
         }
+        // those that make their states have no place here yet
+        self.hub.wake_workers();
     }
 
     /// Nothing comes after sequence `end`.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    hub::{Hub, Task},
+    hub::Task,
     shield::{self, Payload},
 };
 use crate::error::BoxError;
@@ -89,17 +89,6 @@ impl<R> Guarded<Result<R, BoxError>> {
             Guarded::GivenUp => None,
         }
     }
-}
-
-/// Awaits something of a task's that a stop of the run ends.
-pub(super) async fn unless_stopped<R, F>(
-    hub: &Hub,
-    make: impl FnOnce() -> F,
-) -> Option<Result<R, BoxError>>
-where
-    F: Future<Output = Result<R, BoxError>>,
-{
-    guard(|| !hub.stopped(), make).await.into_result()
 }
 
 /// Closes a source, a sink or the state of a worker: once, also after a stop, but not for ever. When

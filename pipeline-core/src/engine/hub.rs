@@ -276,10 +276,19 @@ impl Hub {
     }
 
     fn wake_sources(&self) {
+        self.wake_each(Role::Source);
+    }
+
+    /// Some workers have to give up what they are at.
+    pub(super) fn wake_workers(&self) {
+        self.wake_each(Role::Worker);
+    }
+
+    fn wake_each(&self, role: Role) {
         let seats = self.roster.lock().seats.clone();
-        let sources = seats.iter().flatten();
-        let sources = sources.filter(|seat| seat.role() == Role::Source);
-        sources.for_each(|seat| seat.wake());
+        let concerned = seats.iter().flatten();
+        let concerned = concerned.filter(|seat| seat.role() == role);
+        concerned.for_each(|seat| seat.wake());
     }
 
     /// Stops the source; what was taken goes on until `limit` is over. Of two calls the sooner

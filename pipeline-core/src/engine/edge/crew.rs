@@ -506,13 +506,10 @@ impl<T> Crew<T> {
         self.totals.report(&self.plan.name, now)
     }
 
-    /// Nobody wants what would come of the items: gives those that wait, and the workers, which are to be
-    /// woken, as those with an item in work have to drop it.
-    pub(super) fn dismiss(&mut self) -> (Vec<Envelope<T>>, Vec<Arc<Seat>>) {
+    /// Nobody wants what would come of the items: gives those that wait.
+    pub(super) fn dismiss(&mut self) -> Vec<Envelope<T>> {
         self.blocked = false;
-        let places = self.places.iter().flatten();
-        let seats = places.map(|place| Arc::clone(&place.seat)).collect();
-        (self.take_waiting(), seats)
+        self.take_waiting()
     }
 
     fn take_waiting(&mut self) -> Vec<Envelope<T>> {

@@ -181,7 +181,7 @@ where
     } else {
         let until = Moment::now().after(pause);
         let wait = poll_fn(|context| {
-            if station.hub.stopped() {
+            if lease.stopped() {
                 return Poll::Ready(Some(Next::Stopped));
             }
             let over = attempts

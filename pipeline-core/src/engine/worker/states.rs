@@ -4,7 +4,7 @@ use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
 use crate::{
     engine::{
-        guarded::{close, unless_stopped},
+        guarded::{close, guard},
         hub::Task,
         lease::Lease,
         pool::Acquired,
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A state for this worker: a spare one, or a new one. None if there is none to be had; the run has
-/// been stopped then.
+/// been stopped then, or nobody wants what the stage gives.
 pub(super) async fn acquire<W: Work, P: Fuse<W::Out>>(lease: &mut Lease<W, P>) -> Option<Box<W>> {
     let station = Arc::clone(&lease.station);
     let mut acquiring = pin!(make(&station));
@@ -33,9 +33,9 @@ pub(super) async fn acquire<W: Work, P: Fuse<W::Out>>(lease: &mut Lease<W, P>) -
 }
 
 async fn make<W: Work, P: Fuse<W::Out>>(station: &Station<W, P>) -> Option<Box<W>> {
-    let hub = &station.hub;
+    let needed = || !station.hub.stopped() && !station.output.is_unwanted();
     let acquired = poll_fn(|context| {
-        if hub.stopped() || station.output.is_unwanted() {
+        if !needed() {
             Poll::Ready(None)
         } else {
             station.states.poll_acquire(context).map(Some)
@@ -44,7 +44,7 @@ async fn make<W: Work, P: Fuse<W::Out>>(station: &Station<W, P>) -> Option<Box<W
     let made = match acquired.await? {
         Acquired::Spare(state) => return Some(state),
         Acquired::Failed(error) => Some(Err(error)),
-        Acquired::Making(making) => unless_stopped(hub, || making).await,
+        Acquired::Making(making) => guard(needed, || making).await.into_result(),
     };
     match made {
         Some(Ok(state)) => return Some(Box::new(state)),
@@ -67,7 +67,8 @@ pub(in crate::engine) async fn prepare<W: Work, P: Fuse<W::Out>>(station: &Stati
                 .for_each(shield::discard);
             true
         }
-        None => false,
+        // a stage that nobody needs does not keep the others from their work
+        None => !station.hub.stopped(),
     }
 }
 

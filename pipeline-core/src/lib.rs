@@ -92,7 +92,7 @@ pub mod stage;
 pub use pipeline_macros::stage;
 
 pub use error::{BoxError, BuildError, RunError, StageError};
-pub use pipeline::{IntoPipeline, Pipeline};
+pub use pipeline::{IntoPipeline, Pipeline, Schedule};
 pub use report::Report;
 pub use run::{Job, Running};
 pub use sink::{BoxSink, Sink};

@@ -140,6 +140,8 @@ pub enum Mistake {
     ZeroTime(&'static str),
     /// A rate of so many items in no time.
     ZeroPeriod,
+    /// A handle that is another step's.
+    InUse(&'static str),
 }
 
 impl Step {
@@ -208,6 +210,10 @@ impl Step {
                 mistake: Some(Mistake::ZeroPeriod),
                 ..
             } => Err(BuildError::ZeroPeriod(name())),
+            StepKind::Operator {
+                mistake: Some(Mistake::InUse(setting)),
+                ..
+            } => Err(BuildError::InUse(name(), setting)),
             _ => Ok(()),
         }
     }

@@ -23,7 +23,7 @@ pub(crate) struct Filler<T: Send + 'static> {
     /// Slots that were free when that was last asked, those used since among them.
     room: usize,
     /// Keeps the link to it from the edge, which is weak.
-    _asker: Arc<Asker>,
+    asker: Arc<Asker>,
 }
 
 /// Given by the owner and not in the edge yet. There is room for them.
@@ -64,8 +64,13 @@ impl<T: Send + 'static> Filler<T> {
             slots,
             pushed: 0,
             room: 0,
-            _asker: asker,
+            asker,
         }
+    }
+
+    /// Of the task that fills it.
+    pub(super) fn seat(&self) -> &Arc<Seat> {
+        &self.asker.0
     }
 
     fn len(&self) -> usize {

@@ -2,12 +2,14 @@
 
 use std::{
     collections::VecDeque,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use super::{
     edge::{Reader, Taken},
     envelope::Envelope,
+    hub::Hub,
     joint::Joint,
     limits::LOT,
 };
@@ -28,6 +30,10 @@ impl<T: Send + 'static> Inlet<T> {
             lot: VecDeque::new(),
             ended: false,
         }
+    }
+
+    pub(super) fn hub(&self) -> &Arc<Hub> {
+        self.reader.hub()
     }
 
     /// The next item; none when nothing more comes.

@@ -50,7 +50,8 @@ pub(crate) use keys::{ByKey, Keys, Laned, keyed, keys};
 pub(crate) use limits::{LATE, LOT};
 pub(crate) use operator::Operator;
 pub(crate) use operators::{
-    Batch, BatchBy, Expand, Intake, Iterated, Parts, Split, Streamed, Throttle, Through, is_timed,
+    Batch, BatchBy, Claim, Expand, Intake, Iterated, Parts, Scheduled, Split, Streamed, Throttle,
+    Through, Timetable, delay, delay_until, is_timed,
 };
 pub(crate) use outlet::{Outlet, most_at_once};
 pub(crate) use recovery::Recovery;

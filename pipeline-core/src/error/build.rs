@@ -43,6 +43,9 @@ pub enum BuildError {
          `Job::join`"
     )]
     Unconnected(Arc<str>, usize),
+    /// What a step was given for itself alone is used by another one.
+    #[error("`{0}`: its {1} is in use: by another step, or by a run that is not over")]
+    InUse(Arc<str>, &'static str),
     /// An option of the whole run was set on two jobs that were joined.
     #[error("`{0}` was set on two jobs that were joined: set it once, on the joined job")]
     SetTwice(&'static str),

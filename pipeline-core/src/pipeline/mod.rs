@@ -23,7 +23,7 @@ use std::{fmt, marker::PhantomData};
 
 pub(crate) use assembly::Assembly;
 pub(crate) use graph::{BUFFER, Graph, Node};
-pub use operators::Upstream;
+pub use operators::{Schedule, Upstream};
 pub use tail::{Closed, Fused, Mapped, Open, StageTail, Tail};
 
 use crate::stage::Stage;

@@ -134,6 +134,22 @@ impl Moment {
     pub(crate) fn after(self, time: Duration) -> Option<Self> {
         self.0.checked_add(time).map(Moment)
     }
+
+    pub(crate) fn at(instant: tokio::time::Instant) -> Self {
+        Moment(instant)
+    }
+
+    pub(crate) fn instant(self) -> tokio::time::Instant {
+        self.0
+    }
+
+    /// As far away as a timer can be set, if it is farther: 30 years, as tokio has it for its own. A timer
+    /// that fires too early is set again.
+    fn in_reach(self) -> tokio::time::Instant {
+        const REACH: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+        let reach = Moment::now().after(REACH);
+        reach.map_or(self.0, |reach| reach.0.min(self.0))
+    }
 }
 
 /// One timer for one deadline after another.
@@ -149,7 +165,7 @@ impl Timer {
     /// with timers.
     pub(crate) fn poll_until(&mut self, deadline: Moment, context: &mut Context<'_>) -> Poll<()> {
         let Some(timer) = &mut self.0 else {
-            let timer = Box::pin(tokio::time::sleep_until(deadline.0));
+            let timer = Box::pin(tokio::time::sleep_until(deadline.in_reach()));
             return self.0.insert(timer).as_mut().poll(context);
         };
         if timer.is_elapsed() {
@@ -159,7 +175,7 @@ impl Timer {
         } else if timer.deadline() <= deadline.0 {
             return Poll::Pending;
         }
-        timer.as_mut().reset(deadline.0);
+        timer.as_mut().reset(deadline.in_reach());
         timer.as_mut().poll(context)
     }
 

@@ -111,6 +111,14 @@ impl Moment {
     pub(crate) fn after(self, _: Duration) -> Option<Self> {
         Some(self)
     }
+
+    pub(crate) fn at(_: tokio::time::Instant) -> Self {
+        Moment
+    }
+
+    pub(crate) fn instant(self) -> tokio::time::Instant {
+        tokio::time::Instant::now()
+    }
 }
 
 /// Fires after a few polls, by lot, so that it is seen to come before and after anything else.

@@ -4,17 +4,23 @@
 //! | --- | --- |
 //! | `batch` | `batch`, `batch_weighted`, `batch_by` |
 //! | `flatten` | `flatten`, `flat_map`, `flatten_stream`, `flat_map_stream` |
+//! | `delay` | `delay`, `delay_until`, `delay_by` |
+//! | `schedule` | the handle to what waits in a `delay_by` |
 //! | `split` | `split`, `route` |
 //! | `throttle` | `throttle` |
 //! | `through` | `through` |
 
 mod batch;
+mod delay;
 mod flatten;
+mod schedule;
 mod split;
 mod throttle;
 mod through;
 
 pub use through::Upstream;
+
+pub use schedule::Schedule;
 
 use super::{
     Pipeline,

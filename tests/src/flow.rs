@@ -26,6 +26,7 @@ struct Inner {
     paused: bool,
     pulled: AtomicU64,
     filtered: AtomicU64,
+    cancelled: AtomicU64,
     copies: AtomicU64,
     most_inside: AtomicU64,
     bound: AtomicU64,
@@ -70,6 +71,7 @@ impl Flow {
             paused,
             pulled: AtomicU64::new(0),
             filtered: AtomicU64::new(0),
+            cancelled: AtomicU64::new(0),
             copies: AtomicU64::new(0),
             most_inside: AtomicU64::new(0),
             bound: AtomicU64::new(u64::MAX),
@@ -105,7 +107,10 @@ impl Flow {
         let pulled = self.0.pulled.fetch_add(1, Ordering::SeqCst) + 1;
         let (handed, failed) =
             self.state(|state| (state.out.len() as u64, state.failed.len() as u64));
-        let gone = handed + failed + self.0.filtered.load(Ordering::SeqCst);
+        let gone = handed
+            + failed
+            + self.0.filtered.load(Ordering::SeqCst)
+            + self.0.cancelled.load(Ordering::SeqCst);
         self.0
             .most_inside
             .fetch_max(pulled.saturating_sub(gone), Ordering::SeqCst);
@@ -166,6 +171,11 @@ impl Flow {
     /// A body has failed on the item `index`, or panicked.
     pub fn failed(&self, index: u64) {
         self.state(|state| state.failed.push(index));
+    }
+
+    /// The test has taken so many items out of a run that goes on.
+    pub fn cancelled(&self, count: u64) {
+        self.0.cancelled.fetch_add(count, Ordering::SeqCst);
     }
 
     /// An item was copied.
@@ -412,7 +422,8 @@ impl Flow {
                 let filtered = self.0.filtered.load(Ordering::SeqCst);
                 compare("filtered", filtered, counts.filtered);
             }
-            compare("cancelled", 0, counts.cancelled);
+            let cancelled = self.0.cancelled.load(Ordering::SeqCst);
+            compare("cancelled", cancelled, counts.cancelled);
         }
         for wrong in wrong {
             self.blame(format!("K1: {wrong} ({counts:?})"));

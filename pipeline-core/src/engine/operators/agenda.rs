@@ -176,6 +176,14 @@ impl<E> Agenda<E> {
         }
     }
 
+    /// Orders places by when their entries came.
+    pub(super) fn arrival(&self, slot: usize) -> Option<u64> {
+        match self.slots.get(slot) {
+            Some(Slot::Used { arrival, .. }) => Some(*arrival),
+            Some(Slot::Free { .. }) | None => None,
+        }
+    }
+
     /// When the next entry leaves. What was flushed is not asked for.
     pub(super) fn next_due(&mut self) -> Option<Moment> {
         let node = next(&mut self.waiting, &self.slots)?;

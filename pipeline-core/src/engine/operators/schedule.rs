@@ -144,16 +144,16 @@ impl<K: Hash + Eq, T> Timetable<K, T> {
         Q: Hash + Eq + ?Sized,
     {
         let candidates = self.find(key);
-        let mut found = false;
-        let operator = {
+        let (found, operator) = {
             let mut state = self.state.lock();
-            for candidate in &candidates {
-                if state.holds(candidate) {
-                    state.agenda.put_off(candidate.slot, due);
-                    found = true;
-                }
+            let inside = candidates.iter().filter(|candidate| state.holds(candidate));
+            let mut slots: Vec<_> = inside.map(|candidate| candidate.slot).collect();
+            // those of one key keep their order
+            slots.sort_by_key(|slot| state.agenda.arrival(*slot));
+            for slot in &slots {
+                state.agenda.put_off(*slot, due);
             }
-            state.operator.clone()
+            (!slots.is_empty(), state.operator.clone())
         };
         if let Some(operator) = operator.filter(|_| found) {
             operator.seat.wake();

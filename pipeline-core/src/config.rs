@@ -3,12 +3,14 @@
 mod rate;
 mod retry;
 
-use std::{fmt, num::NonZero, thread, time::Duration};
+use std::{fmt, hash::Hash, num::NonZero, sync::Arc, thread, time::Duration};
 
 pub use rate::Rate;
 pub(crate) use rate::Schedule;
 pub(crate) use retry::Pauses;
 pub use retry::Retry;
+
+use crate::engine::{Keys, keys};
 
 /// Options of a stage for items of type `In`, as the stage itself brings them
 /// ([`Stage::defaults`](crate::Stage::defaults)).
@@ -40,7 +42,12 @@ pub struct StageConfig<In> {
     pub prepared: bool,
     /// With how an item is copied for another attempt, so that only who asks for one needs `Clone`.
     pub(crate) retry: Option<Again<In>>,
+    /// Makes the table of the keys that are inside.
+    pub(crate) keys: Option<MakeKeys<In>>,
 }
+
+/// How a keyed stage that is used again comes by a table of its own.
+type MakeKeys<In> = Arc<dyn Fn() -> Box<dyn Keys<In>> + Send + Sync>;
 
 /// When an item is tried again, and how it is copied for that.
 type Again<In> = (Retry, fn(&In) -> In);
@@ -72,6 +79,7 @@ impl<In> StageConfig<In> {
             blocking: false,
             prepared: false,
             retry: None,
+            keys: None,
         }
     }
 
@@ -116,6 +124,26 @@ impl<In> StageConfig<In> {
     pub fn unordered(self) -> Self {
         StageConfig {
             order: Some(Order::Unordered),
+            ..self
+        }
+    }
+
+    /// One item of a key at a time, and in order, as [`Pipeline::keyed`](crate::Pipeline::keyed) does.
+    #[must_use]
+    pub fn keyed<F, K>(self, key: F) -> Self
+    where
+        In: 'static,
+        F: Fn(&In) -> K + Send + Sync + 'static,
+        K: Hash + Eq + Send + 'static,
+    {
+        let key = Arc::new(key);
+        let make = move || {
+            let key = Arc::clone(&key);
+            keys(move |item: &In| key(item))
+        };
+        StageConfig {
+            order: Some(Order::Keyed),
+            keys: Some(Arc::new(make)),
             ..self
         }
     }
@@ -194,6 +222,7 @@ impl<In> StageConfig<In> {
                 blocking: false,
                 prepared: false,
                 retry: None,
+                keys: None,
             }
         )
     }
@@ -210,6 +239,7 @@ impl<In> StageConfig<In> {
             blocking: self.blocking,
             prepared: self.prepared,
             retry: None,
+            keys: None,
         }
     }
 }
@@ -224,7 +254,10 @@ impl<In> Default for StageConfig<In> {
 
 impl<In> Clone for StageConfig<In> {
     fn clone(&self) -> Self {
-        StageConfig { ..*self }
+        StageConfig {
+            keys: self.keys.clone(),
+            ..*self
+        }
     }
 }
 

@@ -59,6 +59,7 @@ impl StageDraft {
 
     /// For a stage that brings options: those that need its type of items are in the second part.
     pub(super) fn of<In>(stage: StageConfig<In>, name: &'static str) -> (Self, Typed<In>) {
+        let keys = stage.keys.as_ref().map(|make| make());
         let recovery = Recovery {
             retry: stage.retry.map(|(retry, _)| retry),
             copy: stage.retry.map(|(_, copy)| copy),
@@ -71,10 +72,7 @@ impl StageDraft {
             own: stage.untyped(),
             ..StageDraft::default()
         };
-        let typed = Typed {
-            recovery,
-            keys: None,
-        };
+        let typed = Typed { recovery, keys };
         (draft, typed)
     }
 

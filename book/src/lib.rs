@@ -2,6 +2,8 @@
 //!
 //! The pages themselves are Markdown, in `book/pages`. A new one is named here and in `SUMMARY.md`.
 
+pub mod marble;
+
 /// Makes the snippets of Markdown files doctests, and lists the files.
 macro_rules! pages {
     ($($name:ident: $path:literal,)+) => {
@@ -23,6 +25,8 @@ pages! {
     words: "../pages/words.md",
     running: "../pages/running.md",
     failures: "../pages/failures.md",
+    operators: "../pages/operators.md",
+    keys: "../pages/operators/keys.md",
     guarantees: "../pages/guarantees.md",
     figures: "../pages/figures.md",
 }
@@ -58,17 +62,20 @@ mod tests {
     #[test]
     fn every_page_is_a_doctest_and_in_the_summary() {
         let pages = source_dir().join("../pages");
-        let on_disk: BTreeSet<String> = fs::read_dir(&pages)
-            .expect("the folder of the pages")
-            .map(|entry| {
-                entry
-                    .expect("a page")
-                    .file_name()
-                    .into_string()
-                    .expect("UTF-8")
-            })
-            .filter(|name| name.ends_with(".md") && name != "SUMMARY.md")
-            .collect();
+        let mut on_disk = BTreeSet::new();
+        let mut folders = vec![pages.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).expect("a folder of pages") {
+                let path = entry.expect("a page").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "md") {
+                    let name = path.strip_prefix(&pages).expect("inside");
+                    on_disk.insert(name.to_str().expect("UTF-8").to_owned());
+                }
+            }
+        }
+        on_disk.remove("SUMMARY.md");
         let tested: BTreeSet<String> = PAGES
             .iter()
             .filter_map(|path| path.strip_prefix("../pages/"))

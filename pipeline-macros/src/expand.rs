@@ -11,7 +11,7 @@ use syn::{
 
 use crate::{
     model::{Block, Function, Method, Output, State, StateKind, peeled},
-    parse::{Count, FunctionSyntax, Options, Retry, Time},
+    parse::{Count, FunctionSyntax, Key, Options, Retry, Time},
 };
 
 pub(crate) fn function(function: &Function) -> TokenStream {
@@ -487,6 +487,13 @@ fn defaults(
         let option = &word.option;
         set.extend(quote!(.#option()));
     }
+    // said, as nothing else tells a closure in time what it is given
+    let mut items = TokenStream::new();
+    if let Some(keyed) = &options.keyed {
+        let (option, Key(key)) = (&keyed.option, &keyed.value);
+        set.extend(quote!(.#option(#key)));
+        items = quote!(::<#item>);
+    }
     if let Some(window) = &options.window {
         let (option, count) = (&window.option, count(&window.value));
         set.extend(quote!(.#option(#count)));
@@ -509,7 +516,7 @@ fn defaults(
     }
     quote! {
         fn defaults() -> #core::config::StageConfig<#item> {
-            #core::config::StageConfig::new() #set
+            #core::config::StageConfig #items::new() #set
         }
     }
 }

@@ -11,7 +11,7 @@ use syn::{
     parse::{Parse, ParseStream, Parser},
 };
 
-pub(crate) use self::options::{Count, Options, Retry, Returns, Time};
+pub(crate) use self::options::{Count, Key, Options, Retry, Returns, Time};
 use crate::mistakes::Mistakes;
 
 /// What the attribute stands on.

@@ -390,10 +390,15 @@ fn check_options(options: &Options, mistakes: &mut Mistakes) {
 }
 
 fn check_one_order(options: &Options, mistakes: &mut Mistakes) {
-    if let (Some(_), Some(unordered)) = (&options.ordered, &options.unordered) {
+    let plain = [&options.ordered, &options.unordered];
+    let plain = plain.into_iter().flatten().map(|word| &word.option);
+    let keyed = options.keyed.iter().map(|keyed| &keyed.option);
+    // the first one may be what is meant
+    for second in plain.chain(keyed).skip(1) {
         mistakes.add(
-            &unordered.option,
-            "results leave in the order of the input (`ordered`) or as they are ready (`unordered`)",
+            second,
+            "results leave in the order of the input (`ordered`), in that of each key (`keyed`), or as they are \
+             ready (`unordered`)",
             "write one of them, or none: `ordered` is the default",
         );
     }

@@ -356,6 +356,40 @@ fn threads(n: u64) -> u64 {
     n
 }
 
+#[stage(keyed = |pair| pair.0, parallelism = 4)]
+async fn by_name(pair: (&'static str, u64)) -> (&'static str, u64) {
+    tokio::task::yield_now().await;
+    pair
+}
+
+fn remainder(n: &u64) -> u64 {
+    n % 3
+}
+
+#[stage(keyed = remainder)]
+fn by_remainder(n: u64) -> u64 {
+    n
+}
+
+/// A key is a closure or a function of a reference to the item.
+#[tokio::test]
+async fn a_stage_brings_its_key() {
+    let pairs = [("a", 0), ("b", 0), ("a", 1), ("b", 1), ("a", 2)];
+    let job = Pipeline::from_iter(pairs).stage(ByName).collect();
+    assert!(options(&job).starts_with("keyed, parallelism 4"));
+    let out = job.run().await.unwrap().value;
+    for name in ["a", "b"] {
+        let of_name = out.iter().filter(|pair| pair.0 == name);
+        assert!(of_name.map(|pair| pair.1).is_sorted(), "{out:?}");
+    }
+    let source = || Pipeline::from_iter(0..9u64);
+    assert!(options(&source().stage(ByRemainder).count()).starts_with("keyed"));
+    let overridden = source().stage(ByRemainder).ordered().parallelism(3);
+    assert!(overridden.collect().run().await.unwrap().value.is_sorted());
+    // a boxed stage keeps it
+    assert!(options(&source().stage(ByRemainder.boxed()).count()).starts_with("keyed"));
+}
+
 /// Every option is in the plan, and the builder overrides it.
 #[test]
 fn options_are_defaults_of_the_stage() {

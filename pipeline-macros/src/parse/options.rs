@@ -17,6 +17,7 @@ pub(crate) struct Options {
     pub(crate) parallelism: Option<Set<Count>>,
     pub(crate) ordered: Option<Set<Word>>,
     pub(crate) unordered: Option<Set<Word>>,
+    pub(crate) keyed: Option<Set<Key>>,
     pub(crate) window: Option<Set<Count>>,
     pub(crate) timeout: Option<Set<Time>>,
     pub(crate) attempt_timeout: Option<Set<Time>>,
@@ -34,6 +35,7 @@ const OPTIONS: &[&str] = &[
     "parallelism",
     "ordered",
     "unordered",
+    "keyed",
     "window",
     "timeout",
     "attempt_timeout",
@@ -58,6 +60,10 @@ pub(crate) struct Set<T> {
 /// It stands alone.
 #[derive(Debug)]
 pub(crate) struct Word;
+
+/// A function of a reference to the item.
+#[derive(Debug)]
+pub(crate) struct Key(pub(crate) Expr);
 
 /// A number of items.
 #[derive(Debug)]
@@ -106,6 +112,7 @@ impl Options {
             "parallelism" => set(&mut options.parallelism, meta),
             "ordered" => set(&mut options.ordered, meta),
             "unordered" => set(&mut options.unordered, meta),
+            "keyed" => set(&mut options.keyed, meta),
             "window" => set(&mut options.window, meta),
             "timeout" => set(&mut options.timeout, meta),
             "attempt_timeout" => set(&mut options.attempt_timeout, meta),
@@ -273,6 +280,21 @@ impl FromMeta for Word {
                 let what = format!("`{option}` takes no value");
                 Err(wrong(meta, &what, &option.to_string()))
             }
+        }
+    }
+}
+
+impl FromMeta for Key {
+    fn from_meta(meta: &Meta) -> darling::Result<Self> {
+        const EXAMPLE: &str = "keyed = |event| event.user";
+        let value = value(meta, EXAMPLE)?;
+        match literal(value) {
+            Some(_) => Err(wrong(
+                value,
+                "a key is what a function makes of a reference to the item",
+                EXAMPLE,
+            )),
+            None => Ok(Key(value.clone())),
         }
     }
 }

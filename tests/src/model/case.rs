@@ -117,6 +117,8 @@ pub struct Step {
     pub parallelism: usize,
     /// Whether results leave in order.
     pub ordered: bool,
+    /// How many keys there are, if it is keyed.
+    pub keys: Option<u64>,
     /// The window is so much larger than the parallelism.
     pub spare: usize,
     /// The longest stay, in beats.
@@ -142,6 +144,18 @@ pub enum Kind {
     Blocking,
     /// Leaves out the items that would be in trouble.
     Filter,
+    /// The same, by an expansion to nothing.
+    Expand,
+    /// Into two branches and together again, as they come.
+    Branches,
+    /// The same by a number, so that the order is kept.
+    OrderedBranches,
+    /// Copies on two branches, and a pair of them.
+    Twins,
+    /// Batches of so many items, or of so many beats, and out of them again.
+    Batches(usize, u64),
+    /// So many beats later.
+    Delay(u64),
 }
 
 /// How items are tried again.
@@ -240,6 +254,31 @@ impl Step {
         self.acts[(index % self.acts.len() as u64) as usize]
     }
 
+    /// Whether it has no bodies.
+    pub fn is_operator(&self) -> bool {
+        !matches!(self.kind, Kind::Stage | Kind::Factory | Kind::Blocking)
+    }
+
+    /// Whether it leaves out the items that would be in trouble.
+    pub fn leaves_out(&self) -> bool {
+        matches!(self.kind, Kind::Filter | Kind::Expand)
+    }
+
+    /// Whether its results leave in the order of the input.
+    pub fn keeps_order(&self) -> bool {
+        match self.kind {
+            Kind::Branches => false,
+            Kind::Stage | Kind::Factory | Kind::Blocking => self.ordered && self.keys.is_none(),
+            _ => true,
+        }
+    }
+
+    /// Whether items of the same key leave in the order of the input.
+    pub fn keeps_order_of(&self, keys: u64) -> bool {
+        // items with the same remainder by a multiple have the same remainder
+        self.keeps_order() || self.keys.is_some_and(|own| keys.is_multiple_of(own))
+    }
+
     /// Whether it is limited by time.
     pub fn is_timed(&self) -> bool {
         self.timeout.is_some() || self.attempt_timeout.is_some()
@@ -301,10 +340,22 @@ impl Case {
         beat * u32::try_from(beats).unwrap_or(u32::MAX)
     }
 
-    /// All steps that are no filters keep the order.
+    /// All steps keep the order.
     pub fn is_ordered(&self) -> bool {
-        let mut stages = self.steps.iter().filter(|step| step.kind != Kind::Filter);
-        stages.all(|step| step.ordered)
+        self.steps.iter().all(Step::keeps_order)
+    }
+
+    /// Numbers of keys whose order all steps keep.
+    pub fn ordered_keys(&self) -> Vec<u64> {
+        let keeps = |keys: &u64| self.steps.iter().all(|step| step.keeps_order_of(*keys));
+        let keys = self.steps.iter().filter_map(|step| step.keys);
+        keys.filter(keeps).collect()
+    }
+
+    /// Whether items are joined, so that the fate of one is that of others.
+    pub fn joins(&self) -> bool {
+        let batches = |step: &Step| matches!(step.kind, Kind::Batches(..));
+        self.steps.iter().any(batches)
     }
 
     /// Whether a step runs on threads of its own.

@@ -6,7 +6,7 @@ use pipeline_core::error::{Cause, DeadLetter, ErrorKind, Overflow, StageError};
 use pipeline_core::report::{Counts, Outcome, Report};
 
 use super::book::Book;
-use super::case::{Case, End, How, Kind, Origin, Reader, name};
+use super::case::{Case, End, How, Origin, Reader, name};
 use super::parcel::Parcel;
 use super::reference::{Fate, Leave};
 use super::seen::{Fault, Seen};
@@ -86,6 +86,7 @@ fn shape(case: &Case) -> u64 {
             step.kind,
             step.parallelism,
             step.ordered,
+            step.keys,
             step.is_timed(),
             step.retry,
             step.letters,
@@ -152,7 +153,7 @@ impl Judge<'_> {
             self.same("K1: taken", taken, self.book.pulled());
         }
         let has_value = self.ended.cause.is_none() || self.case.end != End::Collect;
-        if has_value {
+        if has_value && !self.case.joins() {
             self.same("K1: delivered", delivered, self.book.out().len() as u64);
         }
         self.twice();
@@ -163,7 +164,17 @@ impl Judge<'_> {
         if self.case.is_ordered() && !all.is_sorted() {
             self.blame("out of order");
         }
-        all.extend(self.all_told().map(|error| error.origin().first()));
+        for keys in self.case.ordered_keys() {
+            for key in 0..keys {
+                let of_key = all.iter().filter(|index| *index % keys == key);
+                if !of_key.is_sorted() {
+                    self.blame(format!("out of order: key {key} of {keys}"));
+                }
+            }
+        }
+        if !self.case.joins() {
+            all.extend(self.all_told().map(|error| error.origin().first()));
+        }
         let before = all.len();
         all.sort_unstable();
         all.dedup();
@@ -212,7 +223,7 @@ impl Judge<'_> {
         for (step, letters) in self.ended.letters.iter().enumerate() {
             for letter in letters {
                 self.failure(&letter.error, Some(step));
-                if letter.item.index != letter.error.origin().first() {
+                if letter.item.index != letter.error.origin().first() && !self.case.joins() {
                     self.blame(format!(
                         "the letter of item {} says {}",
                         letter.item.index, letter.error
@@ -227,6 +238,10 @@ impl Judge<'_> {
 
     /// A failure that was told, in the dead letters of a step or elsewhere.
     fn failure(&self, error: &StageError, letters: Option<usize>) {
+        if self.case.joins() {
+            // it may be that of several items
+            return;
+        }
         let index = error.origin().first();
         let (right, fate) = match self.book.fate(index) {
             fate @ Fate::Open { step } => (usize::from(step) <= self.case.steps.len(), fate),
@@ -354,7 +369,7 @@ impl Judge<'_> {
         if !self.is_complete() {
             return;
         }
-        if expected.open == 0 {
+        if expected.open == 0 && !self.case.joins() {
             self.same(
                 "K1: delivered, by the reference",
                 delivered,
@@ -378,7 +393,7 @@ impl Judge<'_> {
         let complete = self.is_complete();
         for (index, step) in self.case.steps.iter().enumerate() {
             let name = name(index);
-            if step.kind == Kind::Filter {
+            if step.is_operator() {
                 continue;
             }
             let Some(stage) = self

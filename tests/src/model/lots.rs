@@ -46,6 +46,12 @@ impl Case {
     }
 }
 
+const PLAIN: Act = Act {
+    wait: Wait::Not,
+    trouble: Trouble::No,
+    times: 0,
+};
+
 struct Lots {
     random: Random,
     size: Size,
@@ -129,8 +135,13 @@ impl Lots {
 
     /// What cannot be, or could be but would never end.
     fn fit(&mut self, case: &Case, step: &mut Step) {
-        if step.kind == Kind::Filter {
-            (step.retry, step.letters) = (None, None);
+        if step.is_operator() {
+            (step.retry, step.letters, step.keys) = (None, None, None);
+            (step.timeout, step.attempt_timeout) = (None, None);
+            if !step.leaves_out() {
+                step.acts.truncate(1);
+                step.acts[0] = PLAIN;
+            }
         }
         if !case.is_real_time() && step.kind == Kind::Blocking {
             // the paused clock stands still while a thread is blocked
@@ -197,13 +208,21 @@ impl Lots {
     }
 
     fn step(&mut self) -> Step {
-        let kind = match self.below(8) {
-            0..=3 => Kind::Stage,
-            4 => Kind::Factory,
-            5 | 6 => Kind::Blocking,
-            _ => Kind::Filter,
-        };
         let large = self.size == Size::Large;
+        let kind = match self.below(24) {
+            0..=8 => Kind::Stage,
+            9 | 10 => Kind::Factory,
+            11..=13 => Kind::Blocking,
+            14 | 15 => Kind::Filter,
+            16 | 17 => Kind::Expand,
+            18 => Kind::Branches,
+            // one branch may be full while the other one has nothing: that would stall
+            19 if large => Kind::Branches,
+            19 => Kind::OrderedBranches,
+            20 | 21 => Kind::Twins,
+            22 => Kind::Batches(self.from(1, 5) as usize, self.below(4)),
+            _ => Kind::Delay(self.below(8)),
+        };
         let parallelism = self.from(1, 4) as usize;
         let spare = if large {
             self.from(60, 2_000)
@@ -219,6 +238,7 @@ impl Lots {
             kind,
             parallelism,
             ordered: self.chance(1, 2),
+            keys: self.maybe(1, 4, |lots| lots.from(1, 5)),
             spare,
             timeout: self.maybe(1, 3, |lots| lots.limit(25)),
             attempt_timeout: self.maybe(1, 3, |lots| lots.limit(12)),

@@ -94,8 +94,8 @@ impl Case {
     /// How it goes for an item in a step.
     pub fn stay(&self, step: &Step, index: u64) -> Stay {
         let act = step.act(index);
-        if step.kind == Kind::Filter {
-            let leave = if act.trouble == Trouble::No {
+        if step.is_operator() {
+            let leave = if act.trouble == Trouble::No || !step.leaves_out() {
                 Leave::Passes
             } else {
                 Leave::LeftOut

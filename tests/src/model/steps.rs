@@ -52,6 +52,9 @@ macro_rules! with_options {
             .parallelism(step.parallelism)
             .window(step.parallelism + step.spare)
             .in_order(order);
+        if let Some(keys) = step.keys {
+            stage = stage.keyed(move |parcel: &Parcel| parcel.index % keys);
+        }
         if let Some(beats) = step.timeout {
             stage = stage.timeout(case.beats(beats));
         }
@@ -108,6 +111,34 @@ pub fn append(
                 .filter(move |parcel| keeps(&book, step, parcel))
                 .into_pipeline()
         }
+        Kind::Expand => {
+            let book = book.clone();
+            pipeline.flat_map(move |parcel: Parcel| keeps(&book, step, &parcel).then_some(parcel))
+        }
+        Kind::Branches => {
+            let (even, odd) = pipeline.split(|parcel| parcel.index.is_multiple_of(2));
+            passed(even.merge(odd), step)
+        }
+        Kind::OrderedBranches => {
+            let (even, odd) = pipeline.split(|parcel| parcel.index.is_multiple_of(2));
+            passed(even.merge_ordered(odd, |parcel| parcel.index), step)
+        }
+        Kind::Twins => {
+            let [one, other] = pipeline.broadcast();
+            let first = |(one, other): (Parcel, Parcel)| {
+                other.defuse();
+                one
+            };
+            passed(one.zip(other).map(first).into_pipeline(), step)
+        }
+        Kind::Batches(max, beats) => {
+            let age = book.case().beats(beats);
+            passed(pipeline.batch(max, age).flatten(), step)
+        }
+        Kind::Delay(beats) => {
+            let capacity = 1 + book.case().steps[step].spare;
+            passed(pipeline.delay(book.case().beats(beats), capacity), step)
+        }
     }
 }
 
@@ -140,6 +171,13 @@ fn keeps(book: &Book, step: usize, parcel: &Parcel) -> bool {
         book.is_gone(parcel.index);
     }
     keeps
+}
+
+/// Items that come through an operator.
+fn passed(pipeline: Pipeline<Parcel>, step: usize) -> Pipeline<Parcel> {
+    pipeline
+        .map(move |parcel| through(parcel, step))
+        .into_pipeline()
 }
 
 /// An item that has come through a step.

@@ -11,6 +11,7 @@ mod line;
 mod macros;
 mod noop;
 mod one_stage;
+mod operators;
 mod pending;
 mod recovery;
 mod sleeps;
@@ -78,6 +79,10 @@ const GROUPS: &[Group] = &[
     Group {
         name: "recovery",
         measure: recovery::measure,
+    },
+    Group {
+        name: "operators",
+        measure: operators::measure,
     },
     Group {
         name: "macros",

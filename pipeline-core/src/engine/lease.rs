@@ -26,8 +26,10 @@ pub(super) struct Lease<W: Work, P: Fuse<W::Out>> {
     input: Arc<Edge<W::In>>,
     pub(super) desk: Desk<W::In>,
     results: VecDeque<Slot<P::Out>>,
-    /// The item in work.
-    current: Current,
+    /// The item in work. None if there is none, or if the keeper may decide about it as well.
+    current: Option<Ticket>,
+    /// The entry of the item in work, in the table where the keeper may take it.
+    watched: Option<usize>,
     /// The same once more, for another attempt or for the dead letters.
     pub(super) copy: Option<W::In>,
     /// What the attempt before has failed with.
@@ -36,29 +38,6 @@ pub(super) struct Lease<W: Work, P: Fuse<W::Out>> {
     pub(super) untold: bool,
     /// For the limits of time and the pauses of the item in work.
     pub(super) timer: Timer,
-}
-
-/// Who decides about the item in work.
-enum Current {
-    /// There is none.
-    None,
-    Worker(Ticket),
-    /// The keeper may, as well as the worker: whoever takes the entry of this key.
-    Either(usize),
-}
-
-impl Current {
-    /// The ticket of an item about which the worker alone decides.
-    #[inline]
-    fn take(&mut self) -> Option<Ticket> {
-        match mem::replace(self, Current::None) {
-            Current::Worker(ticket) => Some(ticket),
-            other => {
-                *self = other;
-                None
-            }
-        }
-    }
 }
 
 impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
@@ -70,7 +49,8 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
             input,
             desk,
             results: VecDeque::new(),
-            current: Current::None,
+            current: None,
+            watched: None,
             copy: None,
             last: None,
             untold: false,
@@ -97,7 +77,7 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
     /// Whether there is an item in work.
     #[inline]
     pub(super) fn has_begun(&self) -> bool {
-        !matches!(self.current, Current::None)
+        self.current.is_some() || self.watched.is_some()
     }
 
     pub(super) fn claim(&mut self) -> Poll<Claim> {
@@ -108,17 +88,14 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
     #[inline]
     pub(super) fn begin(&mut self) -> Option<W::In> {
         let Envelope { item, ticket } = self.desk.next()?;
-        self.current = Current::Worker(ticket);
+        self.current = Some(ticket);
         self.desk.tally.taken += 1;
         Some(item)
     }
 
     /// Another number for each item, and other ones in each run.
     pub(super) fn seed(&self) -> u64 {
-        let index = match &self.current {
-            Current::Worker(ticket) => ticket.index(),
-            Current::None | Current::Either(_) => 0,
-        };
+        let index = self.current.as_ref().map_or(0, Ticket::index);
         self.station.hub.seed() ^ index
     }
 
@@ -144,32 +121,31 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
                 copy: self.copy.take(),
                 last: self.last.take(),
             };
-            self.current = Current::Either(self.station.watch_over(watch, entry));
+            self.watched = Some(self.station.watch_over(watch, entry));
         }
     }
 
     #[inline]
     pub(super) fn is_watched(&self) -> bool {
-        matches!(self.current, Current::Either(_))
+        self.watched.is_some()
     }
 
     /// False if it has been decided meanwhile that the item in work has failed.
     pub(super) fn still_decides(&mut self) -> bool {
-        let Current::Either(key) = self.current else {
+        let Some(key) = self.watched.take() else {
             return true;
         };
-        self.current = Current::None;
         let watch = self.station.watch.as_ref();
         match watch.and_then(|watch| watch.take(key)) {
             Some(Entry {
                 ticket, copy, last, ..
             }) => {
-                self.current = Current::Worker(ticket);
+                self.current = Some(ticket);
                 (self.copy, self.last) = (copy, last);
                 true
             }
             None if cfg!(planted = "timeout") => {
-                self.current = Current::Worker(Ticket::Single {
+                self.current = Some(Ticket::Single {
                     source: 0,
                     index: 0,
                 });

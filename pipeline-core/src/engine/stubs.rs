@@ -18,12 +18,18 @@ pub(crate) struct Stubs {
 impl Stubs {
     #[inline]
     pub(super) fn push(&mut self, ticket: Ticket) {
-        let wide = matches!(ticket, Ticket::Wide(_)).then_some(ticket);
-        if wide.is_some() || !self.each.is_empty() {
-            self.each.resize_with(self.count, || None);
-            self.each.push_back(wide);
+        match ticket {
+            Ticket::Single { .. } if self.each.is_empty() => {}
+            ticket => self.keep(ticket),
         }
         self.count += 1;
+    }
+
+    #[cold]
+    fn keep(&mut self, ticket: Ticket) {
+        self.each.resize_with(self.count, || None);
+        let wide = matches!(ticket, Ticket::Wide(_));
+        self.each.push_back(wide.then_some(ticket));
     }
 
     /// Of how many items.

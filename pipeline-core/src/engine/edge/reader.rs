@@ -7,7 +7,12 @@ use std::{
 };
 
 use super::{Action, Edge, State};
-use crate::engine::{envelope::Envelope, hub::Hub, joint::Joint, stubs::Stubs};
+use crate::engine::{
+    envelope::Envelope,
+    hub::Hub,
+    joint::{Joint, is_large},
+    stubs::Stubs,
+};
 
 /// The reader's waker while it waits.
 #[derive(Debug, Default)]
@@ -70,7 +75,12 @@ impl<T: Send + 'static> Reader<T> {
         mut take: impl FnMut(Envelope<T>),
     ) -> Poll<Taken> {
         match &self.0 {
-            Joint::Plain(edge) => edge.poll_take(context, most, last_first, take),
+            // one of the two is never taken, nor compiled: so `take` is called in one place, and inlined
+            Joint::Plain(edge) if const { !is_large::<T>() } => {
+                edge.poll_take(context, most, last_first, take)
+            }
+            Joint::Plain(_) => Poll::Pending,
+            Joint::Boxed(_) if const { !is_large::<T>() } => Poll::Pending,
             Joint::Boxed(edge) => {
                 let mut boxes = Vec::new();
                 let taken =
@@ -115,18 +125,17 @@ impl<T: Send + 'static> Edge<T> {
         loop {
             let mut state = edge.state.lock();
             while state.ring.ready() > 0 {
-                let mut taken = 0;
-                let mut count = |envelope: Envelope<T>| {
-                    taken += 1;
+                let mut only_gaps = true;
+                let take = |envelope: Envelope<T>| {
+                    only_gaps = false;
                     take(envelope);
                 };
                 if last_first {
-                    state.ring.take_backwards(most, &mut count);
+                    state.ring.take_backwards(most, take);
                 } else {
-                    state.ring.take(most, &mut count);
+                    state.ring.take(most, take);
                 }
                 let upstream = state.took(edge);
-                let only_gaps = taken == 0;
                 if only_gaps && upstream.is_none() {
                     continue;
                 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use pipeline_core::BoxStage;
 use pipeline_core::error::Cause;
+use pipeline_core::plan::StepKind;
 use pipeline_core::prelude::*;
 use tests::prelude::*;
 use tokio::sync::Barrier;
@@ -30,6 +31,14 @@ fn options<R: Send + 'static>(job: &Job<R>) -> String {
     let line = line(job);
     let (_, options) = line.split_once(' ').expect("a name and options");
     options.trim().to_owned()
+}
+
+/// When the only stage tries again.
+fn retry<R: Send + 'static>(job: &Job<R>) -> Option<Retry> {
+    match job.plan().steps[1].kind {
+        StepKind::Stage { retry, .. } => retry,
+        _ => None,
+    }
 }
 
 // -- what a function may be --
@@ -402,6 +411,16 @@ fn options_are_defaults_of_the_stage() {
     assert_eq!(
         options(&source().stage(Constants).count()),
         "ordered, parallelism 3, window 6, timeout 1.5s, 7 retries after 20ms"
+    );
+    assert_eq!(
+        retry(&source().stage(All).count()),
+        Some(
+            Retry::exponential(ms(50))
+                .max_retries(5)
+                .max_delay(ms(1_000))
+                .jitter()
+                .panics()
+        )
     );
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let window = (4 * cores).max(1024);

@@ -1,4 +1,5 @@
-//! What the compiler says to wrong uses: a file a mistake under `ui`, and what is said beside it.
+//! What the compiler says to wrong uses: a file a mistake under `ui`, those of `#[stage]` in `ui/stage`, and what is
+//! said beside it.
 //!
 //! The wording between our words is the compiler's and changes with its versions, so it is compared
 //! on the version that the workspace names (`rust-version`) and on no other. To accept what it says

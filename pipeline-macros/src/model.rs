@@ -1,7 +1,6 @@
 //! What is known of a stage. Keeps the user's words, so that every message and every type has their
 //! place; says nothing of whether they make sense.
 
-use proc_macro2::Span;
 use quote::{ToTokens, format_ident};
 use syn::{
     GenericArgument, Ident, ImplItem, ImplItemFn, ItemImpl, Pat, PatType, Path, PathArguments,
@@ -126,13 +125,14 @@ impl Function {
 
 /// `_log` is not used by the function, but the field is.
 fn without_underscores(states: &mut [State]) {
-    let names: Vec<_> = states.iter().map(|state| state.name.clone()).collect();
+    let mut names: Vec<_> = states.iter().map(|state| state.name.clone()).collect();
     for state in states {
         let text = state.name.to_string();
         if let Ok(mut name) = syn::parse_str::<Ident>(text.trim_start_matches('_'))
             && !names.contains(&name)
         {
             name.set_span(state.name.span());
+            names.push(name.clone());
             state.name = name;
         }
     }
@@ -281,25 +281,28 @@ pub(crate) fn peeled(ty: &Type) -> &Type {
     }
 }
 
-/// All names of types in `ty` that are a single word.
+/// The names in `ty` that are looked up where the stage is: `Event` of `Result<Event, io::Error>`.
 fn plain_names(ty: &Type) -> Vec<Ident> {
     let Type::Path(path) = peeled(ty) else {
         return Vec::new();
     };
-    let mut names: Vec<_> = path.path.get_ident().cloned().into_iter().collect();
-    for segment in &path.path.segments {
-        if path.path.segments.len() == 1 && names.is_empty() {
-            names.push(segment.ident.clone());
-        }
-        if let PathArguments::AngleBracketed(arguments) = &segment.arguments {
-            for argument in &arguments.args {
-                if let GenericArgument::Type(ty) = argument {
-                    names.extend(plain_names(ty));
-                }
-            }
-        }
-    }
-    names
+    let segments = &path.path.segments;
+    let is_plain = segments.len() == 1 && path.path.leading_colon.is_none();
+    let own = segments.first().filter(|_| is_plain);
+    let inside = segments
+        .iter()
+        .flat_map(|segment| match &segment.arguments {
+            PathArguments::AngleBracketed(arguments) => arguments.args.iter().collect(),
+            _ => Vec::new(),
+        });
+    let inside = inside.flat_map(|argument| match argument {
+        GenericArgument::Type(ty) => plain_names(ty),
+        _ => Vec::new(),
+    });
+    own.map(|segment| segment.ident.clone())
+        .into_iter()
+        .chain(inside)
+        .collect()
 }
 
 /// `DecodeV2` for `decode_v2`.
@@ -321,11 +324,11 @@ fn type_name(function: &Ident) -> Ident {
     {
         name.insert_str(0, "Stage");
     }
-    let span: Span = function.span();
     if name == "Self" {
+        // of `self_`
         name.push('_');
     }
-    Ident::new(&name, span)
+    Ident::new(&name, function.span())
 }
 
 /// `()`, for what is not known.

@@ -27,6 +27,7 @@ pages! {
     failures: "../pages/failures.md",
     operators: "../pages/operators.md",
     keys: "../pages/operators/keys.md",
+    operators_batches_and_pace: "../pages/operators/batches-and-pace.md",
     guarantees: "../pages/guarantees.md",
     figures: "../pages/figures.md",
 }

@@ -505,7 +505,7 @@ impl Stream for Slow {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<u32>> {
         self.polls += 1;
-        if self.polls % 3 > 0 {
+        if !self.polls.is_multiple_of(3) {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }

@@ -278,3 +278,24 @@ where
         }
     }
 }
+
+#[cfg(all(test, not(any(shuttle, loom))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_without_a_batch_leaves_nothing_behind() {
+        let mut shelf: Shelf<u64, u64> = Shelf::new();
+        for index in 0..1_000 {
+            let ticket = Ticket::Single { source: 0, index };
+            let place = shelf.find(index % 300);
+            shelf.put(place, index, ticket, 3, Duration::MAX);
+        }
+        // 300 keys, of which 100 have had four items and 200 three
+        assert_eq!((shelf.items, shelf.batches.len()), (100, 100));
+        while let Some(batch) = shelf.take_oldest() {
+            assert_eq!(batch.items, [batch.key + 900]);
+        }
+        assert_eq!((shelf.items, shelf.numbers.len()), (0, 0));
+    }
+}

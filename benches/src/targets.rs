@@ -4,6 +4,7 @@ mod allocations;
 mod compute;
 #[cfg(feature = "peers")]
 mod crates;
+mod delays;
 mod idle;
 mod json;
 mod latency;
@@ -97,6 +98,10 @@ const GROUPS: &[Group] = &[
         measure: slow_items::measure,
     },
     Group {
+        name: "delays",
+        measure: delays::measure,
+    },
+    Group {
         name: "steps",
         measure: steps::measure,
     },
@@ -119,7 +124,12 @@ const GROUPS: &[Group] = &[
 enum Request {
     Help,
     List,
-    Measure { effort: Effort, only: Vec<String> },
+    /// One sample of `delays`, in this process.
+    Alone(String),
+    Measure {
+        effort: Effort,
+        only: Vec<String>,
+    },
 }
 
 /// The program: reads the command line, measures, prints.
@@ -133,6 +143,13 @@ pub fn main() -> ExitCode {
             GROUPS.iter().for_each(|group| println!("{}", group.name));
             ExitCode::SUCCESS
         }
+        Ok(Request::Alone(sample)) => match delays::run_alone(&sample) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        },
         Ok(Request::Measure { effort, only }) => measure(&effort, &only),
         Err(error) => {
             eprintln!("{error}\n\n{USAGE}");
@@ -148,6 +165,7 @@ fn request(mut words: Parser) -> Result<Request, lexopt::Error> {
         match word {
             Arg::Long("quick") => effort = Effort::QUICK,
             Arg::Long("only") => only.push(words.value()?.string()?),
+            Arg::Long(delays::ALONE) => return Ok(Request::Alone(words.value()?.string()?)),
             Arg::Long("list") => return Ok(Request::List),
             Arg::Long("help") | Arg::Short('h') => return Ok(Request::Help),
             other => return Err(other.unexpected()),

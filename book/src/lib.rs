@@ -28,6 +28,7 @@ pages! {
     operators: "../pages/operators.md",
     keys: "../pages/operators/keys.md",
     operators_batches_and_pace: "../pages/operators/batches-and-pace.md",
+    operators_time: "../pages/operators/time.md",
     guarantees: "../pages/guarantees.md",
     figures: "../pages/figures.md",
 }
@@ -49,6 +50,21 @@ mod tests {
 
     fn read(path: &Path) -> String {
         fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// The files of a folder and of those in it, with the paths that lead there.
+    fn files(folder: &Path, prefix: &str) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let entry = entry.expect("an entry");
+            let name = entry.file_name().into_string().expect("UTF-8");
+            if entry.path().is_dir() {
+                names.extend(files(&entry.path(), &format!("{prefix}{name}/")));
+            } else {
+                names.insert(format!("{prefix}{name}"));
+            }
+        }
+        names
     }
 
     /// The targets of the inline links of a Markdown text that lead to other files.

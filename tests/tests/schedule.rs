@@ -738,6 +738,67 @@ fn panics_of_keys_break_nothing() {
     });
 }
 
+/// A key that can make the one who compares it wait.
+struct Slow {
+    number: u64,
+    compared: Option<(mpsc::UnboundedSender<()>, Door)>,
+}
+
+impl Hash for Slow {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.number.hash(state);
+    }
+}
+
+impl PartialEq for Slow {
+    fn eq(&self, other: &Self) -> bool {
+        for (compared, go_on) in self.compared.iter().chain(&other.compared) {
+            compared.send(()).expect("the test waits");
+            go_on.pass();
+        }
+        self.number == other.number
+    }
+}
+
+impl Eq for Slow {}
+
+/// An item that leaves while its key is being compared is not cancelled, and neither is the one that has its place by then.
+#[test]
+fn a_cancel_does_not_take_the_next_one_for_the_last() {
+    scenario("cancel too late").on(THREADS).run(async |world| {
+        let (flow, schedule) = (world.flow(), Schedule::new());
+        let due = Instant::now() + HOUR;
+        let key = move |item: &Item| {
+            let number = item.index;
+            let compared = None;
+            (Slow { number, compared }, due)
+        };
+        let job = Pipeline::from_iter(flow.items(0..2))
+            .delay_by(&schedule, key, 1)
+            .for_each(flow.receive());
+        let mut run = flow.start(job).unwrap();
+        inside(&schedule, 1).await;
+        let (compared, mut comparing) = mpsc::unbounded_channel();
+        let (go_on, late) = (Door::new(), schedule.clone());
+        let key = Slow {
+            number: 0,
+            compared: Some((compared, go_on.clone())),
+        };
+        let cancel = tokio::task::spawn_blocking(move || late.cancel(&key));
+        comparing.recv().await.unwrap();
+        schedule.flush();
+        while flow.out().is_empty() || schedule.len() < 1 {
+            yield_now().await;
+        }
+        go_on.open();
+        assert!(!cancel.await.unwrap());
+        assert_eq!(schedule.len(), 1);
+        schedule.flush();
+        run.wait().await.unwrap();
+        flow.expect([0, 1]);
+    });
+}
+
 /// A schedule is for one step at a time, and can be used for one run after the other.
 #[test]
 fn a_schedule_is_for_one_step_at_a_time() {

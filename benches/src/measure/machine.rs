@@ -63,13 +63,13 @@ pub(crate) fn machine_ticks(stat: &str) -> Option<u64> {
     }
 }
 
-/// Ticks of this process, user and system. The name in parentheses may hold anything.
+/// Ticks of this process and of those that it has started and that are over, user and system. The name in
+/// parentheses may hold anything.
 pub(crate) fn own_ticks(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some(user + system)
+    let fields = fields.split_whitespace().skip(11).take(4);
+    let ticks: Option<Vec<u64>> = fields.map(|field| field.parse().ok()).collect();
+    Some(ticks?.into_iter().sum())
 }
 
 /// What some threads of this process have done since they were started.
@@ -138,6 +138,12 @@ mod tests {
     fn the_name_of_a_process_may_hold_anything() {
         let stat = "7 (a) b (c) R 1 2 3 4 5 6 7 8 9 10 70 7 0 0 20";
         assert_eq!(own_ticks(stat), Some(77));
+    }
+
+    #[test]
+    fn processes_that_were_started_count_as_this_one() {
+        let stat = "7 (a) R 1 2 3 4 5 6 7 8 9 10 70 7 5 1 20";
+        assert_eq!(own_ticks(stat), Some(83));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Memory, tasks and threads, by the counts of the whole process: so these tests run one at a time.
 
 use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use pipeline_core::Schedule;
 use pipeline_core::prelude::*;
 use tests::alloc::{Counting, alone};
 use tests::prelude::*;
@@ -137,5 +140,54 @@ fn a_thousand_pipelines_leave_nothing_behind() {
             "tasks, threads, bytes more after 990 pipelines: {:?}",
             more()
         );
+    });
+}
+
+/// What waited in a delay is given back when it has left, while the run goes on.
+#[test]
+fn a_delay_gives_back_what_it_held() {
+    const ITEMS: u64 = 20_000;
+    let _alone = alone();
+    scenario("delays").run(async |world| {
+        let (flow, schedule) = (world.flow(), Schedule::new());
+        let (sender, source) = Pipeline::channel(16);
+        let count = Arc::new(AtomicU64::new(0));
+        let start = tokio::time::Instant::now();
+        let received = count.clone();
+        let job = source
+            .delay_by(
+                &schedule,
+                move |n: &u64| (*n, start + ms(100_000)),
+                ITEMS as usize,
+            )
+            .delay_until(move |n| start + ms(200_000 - n % 100), ITEMS as usize)
+            .delay(ms(100_000), ITEMS as usize)
+            .for_each(move |_| {
+                received.fetch_add(1, Ordering::SeqCst);
+            });
+        let mut run = flow.start(job).unwrap();
+        tokio::time::sleep(ms(1)).await;
+        let before = ALLOCATOR.live();
+        for n in 0..ITEMS {
+            sender.send(n).await.unwrap();
+        }
+        let held = || ALLOCATOR.live().saturating_sub(before);
+        // in the first one, in the second, in the third, in none
+        for (until, at_least, at_most) in [
+            (50_000, 40, usize::MAX),
+            (150_000, 40, usize::MAX),
+            (250_000, 32, usize::MAX),
+            (400_000, 0, 400_000),
+        ] {
+            tokio::time::sleep_until(start + ms(until)).await;
+            let held = held();
+            assert!(
+                held >= at_least * ITEMS as usize && held <= at_most,
+                "{held} bytes at {until} ms"
+            );
+        }
+        assert_eq!(count.load(Ordering::SeqCst), ITEMS);
+        drop(sender);
+        run.wait().await.unwrap();
     });
 }

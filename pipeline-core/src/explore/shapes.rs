@@ -5,12 +5,14 @@
 //! | `flow` | order, windows, backpressure, every kind of source, stage and end |
 //! | `failures` | errors, panics, full error channels, policies |
 //! | `keys` | items of one key one at a time and in order |
+//! | `operators` | batches, expansions, delays |
 //! | `recovery` | limits of time, retries, dead letters |
 //! | `shutdown` | cancel, drain and drop at any event |
 
 mod failures;
 mod flow;
 mod keys;
+mod operators;
 mod recovery;
 mod shutdown;
 

@@ -137,6 +137,52 @@ fn a_blocking_stage_has_threads_of_its_own() {
     });
 }
 
+/// On a blocking thread, and waits there all the same.
+#[derive(Clone)]
+struct Waiting(Gates);
+
+impl Stage<u64, u64> for Waiting {
+    type Error = BoxError;
+
+    async fn process(&mut self, n: u64) -> Result<u64, BoxError> {
+        self.0.pass(n).await;
+        Ok(n)
+    }
+
+    fn defaults() -> StageConfig<u64> {
+        StageConfig::new().blocking().parallelism(2)
+    }
+}
+
+/// A body that waits on a blocking thread is one that waits: it goes on when it is woken, has its limit of time, and is
+/// dropped where it waits by a cancel.
+#[test]
+fn a_body_on_a_blocking_thread_may_wait() {
+    scenario("waiting while blocking")
+        .on(THREADS)
+        .run(async |world| {
+            let (flow, gates) = (world.flow(), Gates::new());
+            let stage = Pipeline::from_iter(0..2u64).stage(Waiting(gates.clone()));
+            let mut run = flow.start(stage.collect()).unwrap();
+            gates.open(1);
+            gates.open(0);
+            assert_eq!(run.wait().await.unwrap().value, [0, 1]);
+
+            let (flow, gates) = (world.flow(), Gates::new());
+            gates.open(1);
+            let stage = Pipeline::from_iter(0..2u64).stage(Waiting(gates));
+            let job = stage.timeout(ms(20)).collect().on_error(OnError::Continue);
+            let report = flow.run_failing(job, [0]).await.unwrap();
+            assert_eq!((report.value, report.stages[0].timeouts), (vec![1], 1));
+
+            let flow = world.flow();
+            let stage = Pipeline::from_iter(0..2u64).stage(Waiting(Gates::new()));
+            let mut run = flow.start(stage.timeout(ms(60_000)).count()).unwrap();
+            run.control().cancel();
+            assert!(matches!(cause(run.wait().await), Cause::Cancelled));
+        });
+}
+
 /// `cores` is what the system has for this program.
 #[test]
 fn cores_are_those_of_the_system() {

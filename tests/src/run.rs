@@ -273,6 +273,13 @@ impl World {
         seen
     }
 
+    /// Waits until it is so, however slow the machine is; for ever is caught by K5.
+    pub async fn until(&self, is_so: impl Fn() -> bool) {
+        while !is_so() {
+            sleep(ms(1)).await;
+        }
+    }
+
     /// K2 and K3: waits until nothing is left of the scenario, at most 1 s.
     async fn balance(&self, base: usize) {
         let start = Instant::now();

@@ -363,8 +363,9 @@ fn rare_keys_do_not_stop_the_flow() {
             for index in 0..10_000 {
                 sender.send(flow.item(index)).await.unwrap();
             }
-            let held = world.settled(|| 10_000 - flow.out().len()).await;
-            assert_eq!(held, bound - 1);
+            let held = || 10_000 - flow.out().len();
+            world.until(|| held() < bound).await;
+            assert_eq!(world.settled(held).await, bound - 1);
             drop(sender);
             run.wait().await.unwrap();
             flow.expect(0..10_000);
@@ -439,6 +440,7 @@ fn idle_keys_are_forgotten() {
         for index in 0..1_001 {
             sender.send(flow.item(index)).await.unwrap();
         }
+        world.until(|| flow.out().len() >= 1_000).await;
         assert_eq!(world.settled(|| flow.out().len()).await, 1_000);
         assert_eq!(alive.load(Ordering::SeqCst), 1);
         drop(sender);
@@ -576,7 +578,7 @@ fn a_cancel_drops_what_was_gathered() {
                 .for_each(|_| ());
             let mut run = flow.start(job).unwrap();
             let control = run.control();
-            assert!(world.settled(|| flow.pulled()).await > 1_024);
+            world.until(|| flow.pulled() > 1_024).await;
             match how {
                 "cancel" => {
                     control.cancel();
@@ -588,7 +590,7 @@ fn a_cancel_drops_what_was_gathered() {
                 }
                 _ => drop(run),
             }
-            world.settled(|| control.metrics().outcome).await;
+            world.until(|| control.metrics().outcome.is_some()).await;
             let items = control.metrics().items;
             assert_eq!(items.taken, items.cancelled);
         }

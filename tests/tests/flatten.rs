@@ -356,7 +356,7 @@ fn a_cancel_drops_the_rest_of_an_expansion() {
                     .count();
                 let mut run = flow.start(job).unwrap();
                 let control = run.control();
-                world.settled(|| flow.pulled()).await;
+                world.until(|| flow.metrics().items.taken == 100).await;
                 match how {
                     "cancel" => {
                         control.cancel();
@@ -369,7 +369,7 @@ fn a_cancel_drops_the_rest_of_an_expansion() {
                     }
                     _ => drop(run),
                 }
-                world.settled(|| control.metrics().outcome).await;
+                world.until(|| control.metrics().outcome.is_some()).await;
                 let items = control.metrics().items;
                 assert_eq!((items.taken, items.cancelled), (100, 100));
             }

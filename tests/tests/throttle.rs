@@ -263,6 +263,7 @@ fn a_cancel_drops_what_waits() {
                 .for_each(end);
             let mut run = flow.start(job).unwrap();
             let control = run.control();
+            world.until(|| !flow.out().is_empty()).await;
             world.settled(|| flow.pulled()).await;
             flow.expect(0..1);
             if how == "cancel" {
@@ -271,7 +272,7 @@ fn a_cancel_drops_what_waits() {
             } else {
                 drop(run);
             }
-            world.settled(|| control.metrics().outcome).await;
+            world.until(|| control.metrics().outcome.is_some()).await;
             let items = control.metrics().items;
             assert_eq!((items.delivered, items.taken - 1), (1, items.cancelled));
         }

@@ -4,12 +4,9 @@
 //! another deadline, leaves its node behind, which is then stale and dropped when it comes up: so
 //! both cost next to nothing. Stale nodes are never more than the others.
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, VecDeque},
-    mem,
-};
+use std::{collections::VecDeque, mem};
 
+use super::heap::Heap;
 use crate::{engine::envelope::Envelope, rt::Moment};
 
 /// Room for so many entries is kept when nothing is left inside.
@@ -101,9 +98,9 @@ pub(super) struct Agenda<E> {
     len: usize,
     /// Entries and new deadlines so far.
     arrivals: u64,
-    waiting: BinaryHeap<Reverse<Node>>,
+    waiting: Heap<Node>,
     /// Those that are to leave whatever their deadlines.
-    flushed: BinaryHeap<Reverse<Node>>,
+    flushed: Heap<Node>,
 }
 
 /// Compared field by field, in this order.
@@ -129,8 +126,8 @@ impl<E> Default for Agenda<E> {
             free: None,
             len: 0,
             arrivals: 0,
-            waiting: BinaryHeap::new(),
-            flushed: BinaryHeap::new(),
+            waiting: Heap::default(),
+            flushed: Heap::default(),
         }
     }
 }
@@ -158,7 +155,7 @@ impl<E> Agenda<E> {
                 self.slots.len() - 1
             }
         };
-        self.waiting.push(Reverse(Node { due, arrival, slot }));
+        self.waiting.push(Node { due, arrival, slot });
         slot
     }
 
@@ -225,7 +222,7 @@ impl<E> Agenda<E> {
             *arrival = self.arrivals;
             let arrival = *arrival;
             self.arrivals += 1;
-            self.waiting.push(Reverse(Node { due, arrival, slot }));
+            self.waiting.push(Node { due, arrival, slot });
             self.sweep();
         }
     }
@@ -246,8 +243,7 @@ impl<E> Agenda<E> {
         } = mem::take(self);
         waiting.append(&mut flushed);
         let mut sorted = Vec::with_capacity(len);
-        // from the last to the first
-        for Reverse(node) in waiting.into_sorted_vec() {
+        for node in waiting.into_sorted() {
             if is_fresh(&node, &slots)
                 && let Some(slot) = slots.get_mut(node.slot)
                 && let Slot::Used { entry, .. } = mem::replace(slot, Slot::Free { next: None })
@@ -255,7 +251,6 @@ impl<E> Agenda<E> {
                 sorted.push((node.due, entry));
             }
         }
-        sorted.reverse();
         sorted
     }
 
@@ -278,27 +273,25 @@ impl<E> Agenda<E> {
         self.slots.clear();
         self.slots.shrink_to(KEPT);
         self.free = None;
-        for heap in [&mut self.waiting, &mut self.flushed] {
-            heap.clear();
-            heap.shrink_to(KEPT);
-        }
+        self.waiting.clear(KEPT);
+        self.flushed.clear(KEPT);
     }
 
     /// Drops stale nodes, if there are more of them than of the others.
     fn sweep(&mut self) {
         if self.waiting.len() + self.flushed.len() > 2 * self.len + KEPT / 16 {
             for heap in [&mut self.waiting, &mut self.flushed] {
-                heap.retain(|Reverse(node)| is_fresh(node, &self.slots));
+                heap.retain(|node| is_fresh(node, &self.slots));
             }
         }
     }
 }
 
 /// The first node of a heap that is not stale.
-fn next<E>(heap: &mut BinaryHeap<Reverse<Node>>, slots: &[Slot<E>]) -> Option<Node> {
-    while let Some(Reverse(node)) = heap.peek() {
-        if is_fresh(node, slots) {
-            return Some(*node);
+fn next<E>(heap: &mut Heap<Node>, slots: &[Slot<E>]) -> Option<Node> {
+    while let Some(node) = heap.first() {
+        if is_fresh(&node, slots) {
+            return Some(node);
         }
         heap.pop();
     }

@@ -5,6 +5,7 @@ mod batch;
 mod batch_by;
 mod delay;
 mod expand;
+mod heap;
 mod schedule;
 mod split;
 mod throttle;

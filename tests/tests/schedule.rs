@@ -787,7 +787,7 @@ fn a_cancel_does_not_take_the_next_one_for_the_last() {
         let cancel = tokio::task::spawn_blocking(move || late.cancel(&key));
         comparing.recv().await.unwrap();
         schedule.flush();
-        while flow.out().is_empty() || schedule.len() < 1 {
+        while flow.out().is_empty() || schedule.is_empty() {
             yield_now().await;
         }
         go_on.open();

@@ -627,27 +627,25 @@ fn races_decide_about_each_item_once() {
     });
 }
 
-/// What hundreds of thousands share a key is found as fast as what has one of its own.
+/// Tens of thousands that share a key are taken out of their list as fast as one that has its own.
 #[test]
 fn many_items_may_have_one_key() {
-    scenario("one key")
-        .on(&[Machine::Paused])
-        .run(async |world| {
-            let (flow, schedule) = (world.flow(), Schedule::new());
-            let due = Instant::now() + HOUR;
-            let job = Pipeline::from_iter(0..100_000_u64)
-                .delay_by(&schedule, move |n| (n % 2, due), 100_000)
-                .count();
-            let mut run = flow.start(job).unwrap();
-            inside(&schedule, 100_000).await;
-            flow.cancelled(50_000);
-            assert!(schedule.cancel(&0));
-            assert_eq!(schedule.len(), 50_000);
-            assert!(schedule.reschedule(&1, due + HOUR));
-            schedule.flush();
-            let report = run.wait().await.unwrap();
-            assert_eq!((report.value, report.items.cancelled), (50_000, 50_000));
-        });
+    scenario("one key").within(ms(30_000)).run(async |world| {
+        let (flow, schedule) = (world.flow(), Schedule::new());
+        let due = Instant::now() + HOUR;
+        let job = Pipeline::from_iter(0..40_000_u64)
+            .delay_by(&schedule, move |n| (n % 2, due), 40_000)
+            .count();
+        let mut run = flow.start(job).unwrap();
+        inside(&schedule, 40_000).await;
+        flow.cancelled(20_000);
+        assert!(schedule.cancel(&0));
+        assert_eq!(schedule.len(), 20_000);
+        assert!(schedule.reschedule(&1, due + HOUR));
+        schedule.flush();
+        let report = run.wait().await.unwrap();
+        assert_eq!((report.value, report.items.cancelled), (20_000, 20_000));
+    });
 }
 
 /// A key that panics when it is asked to.

@@ -8,6 +8,7 @@
 //! | `operators` | batches, expansions, delays |
 //! | `recovery` | limits of time, retries, dead letters |
 //! | `shutdown` | cancel, drain and drop at any event |
+//! | `time` | items that leave later |
 
 mod failures;
 mod flow;
@@ -15,6 +16,7 @@ mod keys;
 mod operators;
 mod recovery;
 mod shutdown;
+mod time;
 
 /// Two tests of a shape, one for each scheduler, in a module with its name.
 macro_rules! shapes {

@@ -91,6 +91,13 @@ impl From<Ticket> for Joined {
 impl Joined {
     #[inline]
     pub(super) fn add(&mut self, ticket: Ticket) {
+        if let (Some(Ticket::Wide(last)), Ticket::Wide(next)) =
+            (self.behind.tickets.last(), &ticket)
+            && Arc::ptr_eq(last, next)
+        {
+            // another part of the same: the one that is there stands for both, so this is not the last one
+            return;
+        }
         self.origin.join(&ticket.origin());
         self.behind.add(ticket);
     }
@@ -208,5 +215,18 @@ mod tests {
         assert_eq!(ledger.counts(), counts(2, 0, 0, 0));
         ledger.settle(elsewhere, Fate::Failed);
         assert_eq!(ledger.counts(), counts(2, 1, 0, 0));
+    }
+
+    #[test]
+    fn parts_that_are_joined_again_are_one() {
+        let ledger = Ledger::default();
+        let (first, rest) = single(5).share();
+        let (second, third) = rest.share();
+        let joined = first.and(second);
+        assert_eq!((joined.origin().count(), joined.origin().first()), (1, 5));
+        ledger.settle(third, Fate::Filtered);
+        assert_eq!(ledger.counts(), counts(0, 0, 0, 0));
+        ledger.settle(joined, Fate::Delivered);
+        assert_eq!(ledger.counts(), counts(1, 0, 0, 0));
     }
 }

@@ -19,7 +19,7 @@ pub(crate) use reader::{Reader, Taken};
 
 use self::{
     crew::{Cleared, Crew},
-    reader::Waiting,
+    reader::{Sleeper, Waiting},
 };
 use super::{
     envelope::Slot,
@@ -80,7 +80,7 @@ enum Action<T> {
     Nothing,
     Wake(Arc<Seat>),
     Start(Arc<dyn Consumer<T>>),
-    Read(std::task::Waker),
+    Read(Sleeper),
     CallSentry,
 }
 
@@ -127,7 +127,7 @@ impl<T: Send + 'static> Edge<T> {
             }
             Action::Wake(seat) => seat.wake(),
             Action::Start(consumer) => consumer.start(Arc::clone(self)),
-            Action::Read(waker) => waker.wake(),
+            Action::Read(reader) => reader.wake(),
         }
         true
     }
@@ -200,6 +200,11 @@ impl<T: Send + 'static> Edge<T> {
         false
     }
 
+    /// Whether whoever fills it waits for room.
+    pub(super) fn producer_waits(&self) -> bool {
+        self.state.lock().wants_room.is_some()
+    }
+
     pub(super) fn hub(&self) -> &Arc<Hub> {
         &self.hub
     }
@@ -238,8 +243,8 @@ impl<T: Send + 'static> Edge<T> {
         let finished = state.take_finished(self);
         drop(state);
         drop(upstream);
-        if let Some(waker) = reader {
-            waker.wake();
+        if let Some(reader) = reader {
+            reader.wake();
         }
         self.after_finish(finished);
     }
@@ -269,8 +274,8 @@ impl<T: Send + 'static> Link for Edge<T> {
         let reader = state.reader.take();
         let consumer = state.crew.as_ref().and_then(Crew::consumer);
         drop(state);
-        if let Some(waker) = reader {
-            waker.wake();
+        if let Some(reader) = reader {
+            reader.wake();
         }
         if let Some(consumer) = consumer {
             consumer.wind_down();
@@ -300,8 +305,8 @@ impl<T: Send + 'static> Link for Edge<T> {
             waiting.for_each(|envelope| ledger.cancel(envelope));
         }
         // an end that still waits finds the run over
-        if let Some(waker) = reader {
-            waker.wake();
+        if let Some(reader) = reader {
+            reader.wake();
         }
     }
 }

@@ -17,6 +17,7 @@ use super::{
     joint::Joint,
     ledger::Fate,
     limits::{CLOCK_EVERY, DEBT_NS, MAX_RUN, RUN_NS, TURN_NS},
+    seat::Seat,
     shield,
     ticket::Ticket,
 };
@@ -99,6 +100,7 @@ async fn drive<F: Feed>(
     let mut pump = Pump {
         out,
         hub: task.hub(),
+        seat: task.seat(),
         source,
         index: 0,
         entered: 0,
@@ -127,6 +129,7 @@ async fn drive<F: Feed>(
 struct Pump<'a, T: Send + 'static> {
     out: Filler<T>,
     hub: &'a Arc<Hub>,
+    seat: &'a Arc<Seat>,
     /// The number of the source.
     source: u32,
     /// The index of the next item.
@@ -215,13 +218,18 @@ impl<T: Send + 'static> Pump<'_, T> {
     async fn room(&mut self) -> usize {
         let mut waited = false;
         let room = poll_fn(|_| {
+            self.seat.begin();
             if self.interrupted() {
                 return Poll::Ready(0);
             }
             let room = if self.hub.holds_sources() && !self.hub.draining() {
                 Poll::Pending
             } else {
-                self.out.poll_room()
+                let room = self.out.poll_room();
+                if room.is_pending() {
+                    self.seat.rest_inside();
+                }
+                room
             };
             waited |= room.is_pending();
             room.map(|room| room.min(MAX_RUN))

@@ -41,13 +41,14 @@ impl Producer for Asker {
     }
 
     fn unwanted(self: Arc<Self>) {
-        self.0.wake();
+        self.0.unwanted();
     }
 }
 
 impl<T: Send + 'static> Filler<T> {
     /// For a task, which is woken when there is room again.
     pub(crate) fn new(into: Joint<T>, seat: &Arc<Seat>) -> Self {
+        seat.fills();
         let asker = Arc::new(Asker(Arc::clone(seat)));
         let upstream: Weak<Asker> = Arc::downgrade(&asker);
         let slots = match into {

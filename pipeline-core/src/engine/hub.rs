@@ -18,6 +18,7 @@ use super::{
     ledger::Ledger,
     seat::{Role, Seat},
     sentry, shield,
+    stall::Census,
 };
 use crate::{
     error::Cause,
@@ -42,6 +43,10 @@ pub(crate) trait Link: Send + Sync {
     fn report(&self, now: u64) -> Option<StageReport>;
     /// Drops everything that is left, outside of every lock.
     fn clear(&self, ledger: &Ledger);
+    /// In a run that has stalled: the input that is full, and the one that is waited for.
+    fn stalled(&self) -> Option<(Arc<str>, Arc<str>)> {
+        None
+    }
 }
 
 pub(crate) struct Hub {
@@ -68,6 +73,8 @@ pub(crate) struct Hub {
     roster: Mutex<Roster>,
     links: Mutex<Vec<Arc<dyn Link>>>,
     end: Mutex<End>,
+    /// If the run could stall.
+    census: Option<Arc<Census>>,
 }
 
 /// Who is there, and what was decided.
@@ -121,7 +128,8 @@ pub(crate) struct Ended {
 }
 
 impl Hub {
-    pub(crate) fn new(runtime: Runtime, failures: Failures) -> Arc<Self> {
+    /// `may_stall`: its steps branch and come together again.
+    pub(crate) fn new(runtime: Runtime, failures: Failures, may_stall: bool) -> Arc<Self> {
         Arc::new(Hub {
             runtime,
             clock: Clock::new(),
@@ -140,6 +148,7 @@ impl Hub {
             roster: Mutex::default(),
             links: Mutex::default(),
             end: Mutex::default(),
+            census: may_stall.then(Arc::default),
         })
     }
 
@@ -173,7 +182,7 @@ impl Hub {
         &self.failures
     }
 
-    pub(super) fn add(&self, link: Arc<dyn Link>) {
+    pub(crate) fn add(&self, link: Arc<dyn Link>) {
         self.links.lock().push(link);
     }
 
@@ -352,7 +361,14 @@ impl Hub {
     /// A place for a task of this run. It is made by whoever spawns, not in the task, so that a task
     /// that is dropped before its first poll is missed as well.
     pub(crate) fn task(self: &Arc<Self>, role: Role) -> Task {
-        let seat = Arc::new(Seat::new(role));
+        let seat = match (role, &self.census) {
+            (Role::Supervisor, Some(census)) => {
+                let seat = Arc::new(Seat::new(role, None));
+                census.reports_to(&seat);
+                seat
+            }
+            (_, census) => Arc::new(Seat::new(role, census.as_ref())),
+        };
         let mut roster = self.roster.lock();
         roster.tasks += 1;
         let key = roster.free.pop().unwrap_or(roster.seats.len());
@@ -398,6 +414,35 @@ impl Hub {
     /// True if nobody else has called another one.
     pub(super) fn recall_sentry(&self) -> bool {
         !self.sentry.swap(true, SeqCst)
+    }
+
+    // ---------------------------------------------------------------- stalls
+
+    /// The two neighbours that wait for each other, if the run cannot go on. Asked by the supervisor.
+    pub(super) fn find_stall(&self) -> Option<(Arc<str>, Arc<str>)> {
+        if !self.census.as_ref()?.is_quiet() || !self.all_rest() {
+            return None;
+        }
+        let stalled = self.links().iter().find_map(|link| link.stalled());
+        debug_assert!(
+            !cfg!(shuttle) || stalled.is_some(),
+            "I12: a run that goes on, and all of its tasks wait"
+        );
+        stalled
+    }
+
+    /// Whether there was a moment at which each task waited for nobody but others of them (I12).
+    fn all_rest(&self) -> bool {
+        let roster = self.roster.lock();
+        let seats = roster.seats.iter().flatten();
+        let seats = seats.filter(|seat| seat.role() != Role::Supervisor);
+        let look = || {
+            let rests = seats.clone().map(|seat| seat.resting_inside());
+            rests.collect::<Option<Vec<_>>>()
+        };
+        // who rests the same rest both times has rested in between as well
+        let first = look();
+        first.as_ref().is_some_and(|rests| !rests.is_empty()) && first == look()
     }
 
     // ---------------------------------------------------------------- the end
@@ -611,6 +656,8 @@ impl Drop for Task {
             roster.tasks -= 1;
             (roster.tasks, roster.tasks == roster.closing + 1)
         };
+        // first from the roster: who is counted is to be seen there
+        self.seat.leave();
         if left == 0 {
             // a supervisor that ends as it should has concluded the run itself
             if self.seat.role() != Role::Supervisor || !self.finished {

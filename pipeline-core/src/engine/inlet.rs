@@ -12,6 +12,8 @@ use super::{
     hub::Hub,
     joint::Joint,
     limits::LOT,
+    seat::Seat,
+    stall::Brim,
 };
 
 /// Dropped before the end has come, it makes those before it end: see [`Reader::unwant`].
@@ -24,9 +26,10 @@ pub(crate) struct Inlet<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> Inlet<T> {
-    pub(crate) fn new(edge: Joint<T>) -> Self {
+    /// For a task, which is woken when there is something to take.
+    pub(crate) fn new(edge: Joint<T>, seat: &Arc<Seat>) -> Self {
         Inlet {
-            reader: Reader::new(edge),
+            reader: Reader::new(edge, seat),
             lot: VecDeque::new(),
             ended: false,
         }
@@ -34,6 +37,11 @@ impl<T: Send + 'static> Inlet<T> {
 
     pub(super) fn hub(&self) -> &Arc<Hub> {
         self.reader.hub()
+    }
+
+    /// The edge, as one that may be full.
+    pub(crate) fn brim(&self) -> Arc<dyn Brim> {
+        self.reader.brim()
     }
 
     /// The next item; none when nothing more comes.

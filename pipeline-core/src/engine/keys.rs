@@ -212,6 +212,10 @@ impl<T: Send + 'static> Operator for ByKey<T> {
         self.out.end();
     }
 
+    fn waits_inside(&self) -> bool {
+        true
+    }
+
     fn cancel(&mut self, _: &Ledger) {}
 }
 

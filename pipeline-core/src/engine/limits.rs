@@ -37,7 +37,7 @@ pub(super) const RESUME_SLOTS: u64 = 256;
 pub(super) const TAKE: usize = 256;
 
 /// The most items that an operator takes at once from an input.
-pub(crate) const LOT: usize = 64;
+pub(crate) const LOT: usize = if cfg!(shuttle) { 2 } else { 64 };
 
 /// How often the sentry looks at workers that do not come back while items wait.
 pub(super) const SENTRY: Duration = Duration::from_millis(1);

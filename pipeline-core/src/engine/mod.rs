@@ -30,6 +30,7 @@ mod ring;
 mod seat;
 mod sentry;
 mod shield;
+mod stall;
 mod station;
 mod stream;
 mod stubs;
@@ -50,13 +51,14 @@ pub(crate) use keys::{ByKey, Keys, Laned, keyed, keys};
 pub(crate) use limits::{LATE, LOT};
 pub(crate) use operator::Operator;
 pub(crate) use operators::{
-    Batch, BatchBy, Claim, Expand, Intake, Iterated, Parts, Scheduled, Split, Streamed, Throttle,
-    Through, Timetable, delay, delay_until, is_timed,
+    Batch, BatchBy, Broadcast, Claim, Expand, Intake, Iterated, Merge, MergeOrdered, Parts,
+    Scheduled, Split, Streamed, Throttle, Through, Timetable, Zip, delay, delay_until, is_timed,
 };
 pub(crate) use outlet::{Outlet, most_at_once};
 pub(crate) use recovery::Recovery;
-pub(crate) use seat::Role;
+pub(crate) use seat::{Role, Seat};
 pub(crate) use shield::{call, discard, panic_error};
+pub(crate) use stall::{Brim, Join};
 #[expect(
     unreachable_pub,
     reason = "a bound of a hidden method of a public, sealed trait"

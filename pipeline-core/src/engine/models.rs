@@ -25,11 +25,12 @@ use super::{
     hub::{Hub, Task},
     joint::Joint,
     pool::{Acquired, Pool},
-    seat::Role,
+    seat::{Role, Seat},
     stubs::Stubs,
+    ticket::Ticket,
 };
 use crate::{
-    error::{Cause, Origin, Overflow},
+    error::{Cause, Overflow},
     rt::Runtime,
 };
 
@@ -47,7 +48,11 @@ fn explore(model: impl Fn() + Send + Sync + 'static) {
 
 fn hub() -> Arc<Hub> {
     let runtime = Runtime::try_current().expect("a runtime");
-    Hub::new(runtime, Failures::new(None, Overflow::Count, None))
+    Hub::new(runtime, Failures::new(None, Overflow::Count, None), false)
+}
+
+fn seat() -> Arc<Seat> {
+    Arc::new(Seat::new(Role::End, None))
 }
 
 /// A waker that counts, and nothing more.
@@ -187,7 +192,13 @@ impl Line {
 }
 
 fn give(edge: &Arc<Edge<u64>>, sequence: u64) {
-    let item = Slot::Done(Envelope::new(sequence, Origin::single(0, sequence)));
+    let item = Slot::Done(Envelope::new(
+        sequence,
+        Ticket::Single {
+            source: 0,
+            index: sequence,
+        },
+    ));
     edge.complete(true, sequence, &mut VecDeque::from([item]));
 }
 
@@ -202,7 +213,7 @@ struct Sink {
 impl Sink {
     fn new(edge: &Arc<Edge<u64>>) -> Self {
         Sink {
-            reader: Reader::new(Joint::Plain(Arc::clone(edge))),
+            reader: Reader::new(Joint::Plain(Arc::clone(edge)), &seat()),
             bell: Arc::default(),
             items: 0,
             ended: false,
@@ -326,7 +337,7 @@ fn a_parked_worker_gets_a_deputy() {
 fn a_worker_asks_for_room_while_there_comes_some() {
     explore(|| {
         let mut line = Line::new(1, 1, false);
-        let reader = Reader::new(Joint::Plain(Arc::clone(&line.output)));
+        let reader = Reader::new(Joint::Plain(Arc::clone(&line.output)), &seat());
         let mut worker = line.worker();
         for _ in 0..4 {
             line.give();
@@ -366,7 +377,7 @@ fn a_source_asks_for_room_while_there_comes_some() {
         let source = Arc::new(Source(Arc::clone(&bell)));
         let upstream: std::sync::Weak<Source> = Arc::downgrade(&source);
         edge.filled_by(upstream);
-        let reader = Reader::new(Joint::Plain(Arc::clone(&edge)));
+        let reader = Reader::new(Joint::Plain(Arc::clone(&edge)), &seat());
         for sequence in 0..2 {
             give(&edge, sequence);
             assert_eq!(read(&reader, Waker::noop()), Poll::Ready(Taken::Items));
@@ -496,7 +507,7 @@ fn an_end_waits_while_an_item_arrives() {
     explore(|| {
         let hub = hub();
         let edge = Edge::new(&hub, 1);
-        let reader = Reader::new(Joint::Plain(Arc::clone(&edge)));
+        let reader = Reader::new(Joint::Plain(Arc::clone(&edge)), &seat());
         let bell = Arc::<Bell>::default();
         let waker = bell.waker();
         let reading = spawn(move || read(&reader, &waker));
@@ -513,7 +524,7 @@ fn an_end_waits_while_the_source_ends() {
     explore(|| {
         let hub = hub();
         let edge = Edge::<u64>::new(&hub, 1);
-        let reader = Reader::new(Joint::Plain(Arc::clone(&edge)));
+        let reader = Reader::new(Joint::Plain(Arc::clone(&edge)), &seat());
         let bell = Arc::<Bell>::default();
         let waker = bell.waker();
         let reading = spawn(move || read(&reader, &waker));

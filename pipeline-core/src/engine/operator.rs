@@ -31,8 +31,14 @@ use crate::{
 /// A structural step, as the engine sees it.
 pub(crate) trait Operator: Send + 'static {
     /// Goes on until it has to wait or is asked to [pause](Bench::is_due). Code of the user's it calls
-    /// through [`Bench::shielded`].
+    /// through [`Bench::shielded`]. Not called any more when nobody takes anything from any of its outputs.
     fn poll_work(&mut self, context: &mut Context<'_>, bench: &mut Bench) -> Poll<Step>;
+
+    /// Whether it waits for nothing but room and items, now that it waits: no time, and no code of the
+    /// user's. Then it is known when a run [stalls](super::stall).
+    fn waits_inside(&self) -> bool {
+        false
+    }
 
     /// Hands on everything that is finished, before the task waits.
     fn flush(&mut self);
@@ -303,8 +309,12 @@ async fn drive<O: Operator>(task: Task, mut driven: Driven<O>) {
     let hub = Arc::clone(task.hub());
     loop {
         let left = poll_fn(|context| {
+            task.seat().begin();
             if hub.stopped() {
                 return Poll::Ready(Left::Stopped);
+            }
+            if task.seat().is_unwanted() {
+                return Poll::Ready(Left::Step(Step::End));
             }
             let Driven { operator, bench } = &mut driven;
             if mem::take(&mut bench.waited) {
@@ -323,6 +333,9 @@ async fn drive<O: Operator>(task: Task, mut driven: Driven<O>) {
                 }
                 Ok(Poll::Pending) => {
                     bench.waited = true;
+                    if operator.waits_inside() {
+                        task.seat().rest_inside();
+                    }
                     Poll::Pending
                 }
                 Ok(Poll::Ready(step)) => Poll::Ready(Left::Step(step)),

@@ -105,6 +105,7 @@ async fn fill<T: Send + 'static, O: Outlet<T>>(
     let mut turn_since = hub.now();
     loop {
         let step = poll_fn(|context| {
+            task.seat().begin();
             if hub.stopped() {
                 return Poll::Ready(Step::Stop);
             }
@@ -113,7 +114,10 @@ async fn fill<T: Send + 'static, O: Outlet<T>>(
                 Poll::Ready(Taken::Items) => Poll::Ready(Step::Write),
                 Poll::Ready(Taken::End) => Poll::Ready(Step::End),
                 Poll::Pending if unflushed => Poll::Ready(Step::Flush),
-                Poll::Pending => Poll::Pending,
+                Poll::Pending => {
+                    task.seat().rest_inside();
+                    Poll::Pending
+                }
             }
         });
         match step.await {

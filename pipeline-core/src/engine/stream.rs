@@ -84,6 +84,7 @@ impl<T: Send + 'static> StreamEnd<T> {
                 mem::take(&mut inner.stubs),
             )
         };
+        task.seat().begin();
         // outside of the lock: wakers of the user's are cloned and dropped in it
         let taken = if stopped {
             Poll::Ready(Taken::End)
@@ -98,6 +99,9 @@ impl<T: Send + 'static> StreamEnd<T> {
             drop(reader);
             task.finish();
             return Poll::Ready(None);
+        }
+        if taken.is_pending() {
+            task.seat().rest_inside();
         }
         inner.source = Some((task, reader));
         (inner.items, inner.stubs) = (items, stubs);

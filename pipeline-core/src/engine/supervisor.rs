@@ -40,6 +40,11 @@ async fn supervise(task: Task, mut attendants: Vec<Attendant>) {
         {
             hub.stop(Cause::DeadlinePassed(*limit));
         }
+        if !hub.stopped()
+            && let Some((full, empty)) = hub.find_stall()
+        {
+            hub.stop(Cause::Stalled(full, empty));
+        }
         if hub.stopped() && !wound_down {
             wound_down = true;
             hub.links().iter().for_each(|link| link.wind_down());

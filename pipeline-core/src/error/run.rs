@@ -57,8 +57,16 @@ pub enum Cause {
     /// A drain took longer than it was allowed to. What was still inside counts as cancelled.
     #[error("it was not drained within {0:?}")]
     DeadlinePassed(Duration),
-    /// Two neighbours wait for each other, and nothing else goes on.
-    #[error("`{0}` and `{1}` wait for each other")]
+    /// Two ways through the pipeline lead to the same step, and wait for each other there. What the first of
+    /// these gives has filled up, because that step waits for an item of the second; and the second gets
+    /// none, because the step that both ways come from waits for the first to have room. Nothing else
+    /// goes on: all tasks of the run wait for each other, and for nothing outside.
+    ///
+    /// It is told at once. A step with branches is named with the branch, counted from 0: `split[1]`. Ways out: let
+    /// both ways give as many items, give a batch an age, or merge without order.
+    #[error(
+        "`{0}` is full and `{1}` gives nothing: a step waits for both, and they wait for each other"
+    )]
     Stalled(Arc<str>, Arc<str>),
     /// The tokio runtime of the run was shut down in the middle of it.
     #[error("its runtime was shut down")]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::graph::{Graph, Node};
+use super::graph::{Graph, Node, Port};
 use crate::engine::{Hub, Preparation};
 
 /// What the steps add to, from the source to the end.
@@ -35,6 +35,18 @@ impl Assembly {
         let step = self.graph.step(node);
         step.map_or_else(Default::default, |step| {
             (Arc::clone(&step.name), step.full_name())
+        })
+    }
+
+    /// What a step takes from, by name, and by branch if that has several.
+    pub(super) fn input_names<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = Arc<str>> + 'a {
+        node.inputs.iter().map(|Port { node, branch }| {
+            let (name, _) = self.names(node);
+            if node.kind.branches() > 1 {
+                format!("{name}[{branch}]").into()
+            } else {
+                name
+            }
         })
     }
 

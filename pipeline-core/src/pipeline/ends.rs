@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Assembly, Node, Pipeline, Tail, tail};
 use crate::{
-    engine::{Outlet, Reader, Role, StreamEnd, launch_outlet, most_at_once},
+    engine::{Joint, Outlet, Reader, Role, StreamEnd, launch_outlet, most_at_once},
     error::BoxError,
     plan::StepKind,
     rt::Mutex,
@@ -90,19 +90,21 @@ impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
     /// # Ok(()) }
     /// ```
     pub fn into_stream(self) -> Job<Items<T>> {
-        let (end, build) = self.close("into_stream");
+        let (end, most, open) = self.close("into_stream");
         Job::new(end, move |assembly| {
-            let (reader, most) = build(assembly);
+            let edge = open(assembly);
             let task = assembly.hub().task(Role::End);
+            let reader = Reader::new(edge, task.seat());
             Prepared::stream(Items::new(StreamEnd::new(task, reader, most)))
         })
     }
 
     fn end<O: Outlet<T>>(self, name: &'static str, outlet: O) -> Job<O::Value> {
-        let (end, build) = self.close(name);
+        let (end, most, open) = self.close(name);
         Job::new(end, move |assembly| {
-            let (reader, most) = build(assembly);
+            let edge = open(assembly);
             let task = assembly.hub().task(Role::End);
+            let reader = Reader::new(edge, task.seat());
             let value = Arc::new(Mutex::new(None));
             let into = Arc::clone(&value);
             assembly.at_start(move |_| launch_outlet(task, outlet, reader, most, into));
@@ -110,18 +112,18 @@ impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
         })
     }
 
-    /// The end as a step, and what makes everything before it.
+    /// The end as a step, how many items it takes at once, and what makes everything before it.
     fn close(
         self,
         name: &'static str,
     ) -> (
         Arc<Node>,
-        impl FnOnce(&mut Assembly) -> (Reader<T>, usize) + Send,
+        usize,
+        impl FnOnce(&mut Assembly) -> Joint<T> + Send,
     ) {
         let (from, upstream) = tail::close(self.tail).split();
         let most = most_at_once(from.node.kind.capacity());
         let end = Node::new(name, StepKind::End { batch: most }, vec![from]);
-        let build = move |assembly: &mut Assembly| (Reader::new(upstream(assembly)), most);
-        (end, build)
+        (end, most, upstream)
     }
 }

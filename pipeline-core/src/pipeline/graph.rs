@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Items that wait behind an operator, or behind each of its branches, if nothing is said of it.
-pub(crate) const BUFFER: usize = 128;
+pub(crate) const BUFFER: usize = if cfg!(shuttle) { 2 } else { 128 };
 
 /// A step, with what it takes from.
 #[derive(Debug)]
@@ -200,6 +200,28 @@ impl Graph {
 
     pub(crate) fn steps(&self) -> &[Step] {
         &self.steps
+    }
+
+    /// Whether steps branch and come together again, so that two ways lead from one step to another.
+    pub(crate) fn has_loops(&self) -> bool {
+        // in each part that hangs together a tree has one link less than steps
+        let mut parts: Vec<usize> = (0..self.steps.len()).collect();
+        let root = |parts: &[usize], mut step: usize| {
+            while parts[step] != step {
+                step = parts[step];
+            }
+            step
+        };
+        for (place, step) in self.steps.iter().enumerate() {
+            for input in &step.inputs {
+                let (one, other) = (root(&parts, place), root(&parts, *input));
+                if one == other {
+                    return true;
+                }
+                parts[one] = other;
+            }
+        }
+        false
     }
 
     pub(crate) fn plan(&self) -> Plan {

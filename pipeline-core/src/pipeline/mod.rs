@@ -6,6 +6,7 @@
 //! | `steps` | stages, and what is fused into them |
 //! | `options` | `name`, `parallelism`, `ordered`, `unordered`, `window`, `timeout`, `attempt_timeout`, `retry`, `retry_if`, `dead_letters` |
 //! | `ends` | what makes a [`Job`](crate::Job) of it |
+//! | `operators` | steps that change the shape of the flow |
 //! | `graph` | the steps, and which one takes from which |
 //! | `tail` | the last step by type, and how it is closed |
 
@@ -49,6 +50,10 @@ use crate::stage::Stage;
 /// | [`and_then`](Pipeline::and_then) | `async fn(T) -> Result<U, E>` | yes |
 /// | [`blocking`](Pipeline::blocking), [`try_blocking`](Pipeline::try_blocking) | a `fn` that blocks | yes |
 /// | [`filter`](Pipeline::filter), [`filter_map`](Pipeline::filter_map), [`inspect`](Pipeline::inspect) | cheap `fn`s, run inside the step before | no |
+///
+/// Branches: [`split`](Pipeline::split), [`route`](Pipeline::route), [`broadcast`](Pipeline::broadcast). Joins:
+/// [`merge`](Pipeline::merge), [`merge_all`](Pipeline::merge_all), [`merge_ordered`](Pipeline::merge_ordered),
+/// [`merge_all_ordered`](Pipeline::merge_all_ordered), [`zip`](Pipeline::zip).
 ///
 /// Ends: [`for_each`](Pipeline::for_each), [`try_for_each`](Pipeline::try_for_each),
 /// [`sink`](Pipeline::sink), [`forward`](Pipeline::forward), [`collect`](Pipeline::collect),

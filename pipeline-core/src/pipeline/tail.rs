@@ -115,7 +115,8 @@ fn by_key<T: Send + 'static>(
     let task = assembly.hub().task(Role::Operator);
     let edge = Joint::new(assembly.hub(), BUFFER);
     let filler = Filler::new(edge.clone(), task.seat());
-    let operator = ByKey::new(Inlet::new(input), filler, keys, edge.clone());
+    let inlet = Inlet::new(input, task.seat());
+    let operator = ByKey::new(inlet, filler, keys, edge.clone());
     let start = place_before_stage(task, name, operator, edge.clone());
     assembly.at_start(move |_| start());
     edge

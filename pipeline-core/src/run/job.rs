@@ -222,6 +222,7 @@ impl<R: Send + 'static> Job<R> {
         let hub = Hub::new(
             runtime,
             Failures::new(errors, overflow.unwrap_or_default(), on_error),
+            graph.has_loops(),
         );
         let attendants = shutdown.attend(&hub)?;
         // it is there from the first to the last moment, so that the run is not over in between

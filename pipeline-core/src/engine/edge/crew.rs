@@ -206,7 +206,8 @@ impl<T: Send + 'static> Edge<T> {
                 return Poll::Ready(Claim::Leave);
             };
             if !crew.is_back(desk) {
-                desk.seat.rest();
+                drop(guard);
+                desk.seat.linger();
                 return Poll::Pending;
             }
             crew.add_up(&self.hub, desk);
@@ -296,7 +297,7 @@ impl<T: Send + 'static> Edge<T> {
             Arc::clone(self).resume();
         }
         if lingers {
-            desk.seat.rest();
+            desk.seat.linger();
             return Poll::Pending;
         }
         Poll::Ready(Claim::Leave)

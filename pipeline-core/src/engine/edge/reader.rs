@@ -11,16 +11,39 @@ use crate::engine::{
     envelope::Envelope,
     hub::Hub,
     joint::{Joint, is_large},
+    seat::Seat,
+    stall::Brim,
     stubs::Stubs,
 };
 
 /// The reader's waker while it waits.
 #[derive(Debug, Default)]
-pub(super) struct Waiting(Option<Waker>);
+pub(super) struct Waiting {
+    waker: Option<Waker>,
+    /// If it matters that it is roused.
+    seat: Option<Arc<Seat>>,
+}
 
 impl Waiting {
-    pub(super) fn take(&mut self) -> Option<Waker> {
-        self.0.take()
+    pub(super) fn take(&mut self) -> Option<Sleeper> {
+        let waker = self.waker.take()?;
+        let seat = self.seat.clone();
+        Some(Sleeper { waker, seat })
+    }
+}
+
+/// A reader that waits, to be woken outside of the lock.
+pub(super) struct Sleeper {
+    waker: Waker,
+    seat: Option<Arc<Seat>>,
+}
+
+impl Sleeper {
+    pub(super) fn wake(self) {
+        if let Some(seat) = self.seat {
+            seat.rouse();
+        }
+        self.waker.wake();
     }
 }
 
@@ -36,8 +59,23 @@ pub(crate) enum Taken {
 }
 
 impl<T: Send + 'static> Reader<T> {
-    pub(crate) fn new(edge: Joint<T>) -> Self {
+    /// For the task of a seat.
+    pub(crate) fn new(edge: Joint<T>, seat: &Arc<Seat>) -> Self {
+        if seat.is_watched() {
+            match &edge {
+                Joint::Plain(edge) => edge.state.lock().reader.seat = Some(Arc::clone(seat)),
+                Joint::Boxed(edge) => edge.state.lock().reader.seat = Some(Arc::clone(seat)),
+            }
+        }
         Reader(edge)
+    }
+
+    /// The edge, as one that may be full.
+    pub(in crate::engine) fn brim(&self) -> Arc<dyn Brim> {
+        match &self.0 {
+            Joint::Plain(edge) => edge.clone(),
+            Joint::Boxed(edge) => edge.clone(),
+        }
     }
 
     /// Takes up to `most` items as soon as there is one; `last_first` for ends that pop them.
@@ -153,7 +191,7 @@ impl<T: Send + 'static> Edge<T> {
             }
             if state
                 .reader
-                .0
+                .waker
                 .as_ref()
                 .is_some_and(|old| old.will_wake(context.waker()))
             {
@@ -161,7 +199,7 @@ impl<T: Send + 'static> Edge<T> {
             }
             // the waker may be the user's: cloned and dropped outside of the lock
             if let Some(waker) = waker.take() {
-                let old = state.reader.0.replace(waker);
+                let old = state.reader.waker.replace(waker);
                 drop(state);
                 drop(old);
                 return Poll::Pending;

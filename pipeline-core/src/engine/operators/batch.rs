@@ -180,6 +180,11 @@ where
         }
     }
 
+    fn waits_inside(&self) -> bool {
+        // one that is closed waits for room, and for no time
+        self.due.is_none() || self.closed
+    }
+
     fn flush(&mut self) {
         self.out.flush();
     }

@@ -22,6 +22,9 @@ pub(crate) trait Parts: Send + 'static {
     type Whole;
     type Part: Send + 'static;
 
+    /// Whether it may have to wait for somebody else than the steps around it.
+    const WAITS: bool;
+
     fn begin(&mut self, whole: Self::Whole);
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Self::Part>>;
     /// Drops what is left.
@@ -41,6 +44,7 @@ impl<I> Parts for Iterated<I>
 where
     I: Iterator<Item: Send + 'static> + Send + 'static,
 {
+    const WAITS: bool = false;
     type Whole = I;
     type Part = I::Item;
 
@@ -71,6 +75,7 @@ impl<S> Parts for Streamed<S>
 where
     S: Stream<Item: Send + 'static> + Send + 'static,
 {
+    const WAITS: bool = true;
     type Whole = S;
     type Part = S::Item;
 
@@ -214,6 +219,10 @@ where
                 Poll::Pending => return Poll::Pending,
             }
         }
+    }
+
+    fn waits_inside(&self) -> bool {
+        !P::WAITS || self.open.is_none()
     }
 
     fn flush(&mut self) {

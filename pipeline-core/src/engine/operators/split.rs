@@ -9,6 +9,7 @@ use crate::{
         inlet::Inlet,
         ledger::Ledger,
         operator::{Bench, Operator, Step},
+        shield,
     },
     error::{BoxError, ErrorKind},
 };
@@ -50,22 +51,22 @@ where
                 out.push(envelope);
                 bench.gave();
             }
-            if self.branches.iter().all(Filler::is_unwanted) {
-                return Poll::Ready(Step::End);
-            }
             match self.inlet.poll_next(context) {
                 Poll::Ready(Some(Envelope { item, ticket })) => {
                     let due = bench.took();
-                    if let Some((branch, ticket)) = bench.shielded(ticket, || (self.pick)(&item)) {
-                        if branch < self.branches.len() {
+                    match bench.shielded(ticket, || (self.pick)(&item)) {
+                        Some((branch, ticket)) if branch < self.branches.len() => {
                             self.waiting = Some((branch, Envelope::new(item, ticket)));
-                        } else {
+                        }
+                        Some((branch, ticket)) => {
                             let error = format!(
                                 "there is no branch {branch}: there are {}, counted from 0",
                                 self.branches.len()
                             );
                             bench.failed(ticket, ErrorKind::Failed, BoxError::from(error));
+                            shield::discard(item);
                         }
+                        None => shield::discard(item),
                     }
                     if due {
                         return Poll::Ready(Step::Pause);
@@ -75,6 +76,10 @@ where
                 Poll::Pending => return Poll::Pending,
             }
         }
+    }
+
+    fn waits_inside(&self) -> bool {
+        true
     }
 
     fn flush(&mut self) {

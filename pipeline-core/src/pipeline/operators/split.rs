@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::behind;
 use crate::{
-    engine::{self, Filler, Inlet, Joint, Role, Split, place_operator},
+    engine::{self, Broadcast, Filler, Inlet, Joint, Role, Split, place_operator},
     pipeline::{
         Assembly, Pipeline, Tail,
         graph::{Node, Operator, Port},
@@ -44,6 +44,61 @@ impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
         });
         (picked, others)
     }
+
+    /// Each item to the branch that `pick` names, counted from 0.
+    ///
+    /// Order, what waits and what a branch does that takes nothing more are as with
+    /// [`split`](Pipeline::split). An item for which `pick` gives `N` or more fails, and so does one for
+    /// which it panics, under the name of this step.
+    ///
+    /// ```
+    /// use pipeline_core::prelude::*;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+    /// let [zero, one, two] = Pipeline::from_iter(0..10usize).route(|n| n % 3);
+    /// let ones = one.map(|n| n * 10).parallelism(2);
+    /// let counts = Job::join_all([zero.count(), ones.count(), two.count()]).run().await?.value;
+    /// assert_eq!(counts, [4, 3, 3]);
+    /// # Ok(()) }
+    /// ```
+    pub fn route<const N: usize>(
+        self,
+        pick: impl Fn(&T) -> usize + Send + Sync + 'static,
+    ) -> [Pipeline<T>; N] {
+        const { assert!(N > 0, "a route has at least one branch") }
+        branches(self, "route", |inlet, branches| {
+            Split::new(inlet, branches, pick)
+        })
+    }
+
+    /// Each item to all branches, as clones; the last one gets the item itself.
+    ///
+    /// All keep their order. 128 items wait in front of each branch, and the next item goes out when all
+    /// of them have room: the slowest branch holds up all. A branch that takes nothing more (behind it a
+    /// [`zip`](Pipeline::zip) has ended) is passed over. For large items let `T` be an `Arc`.
+    ///
+    /// In the report an item is one item, however many branches it goes to, and ends when the last
+    /// of them has ended it: it has failed if any has failed, else it was delivered if any delivered it. A
+    /// panic of `Clone` fails it, under the name of this step, before any branch has got it.
+    ///
+    /// ```
+    /// use pipeline_core::prelude::*;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+    /// let [numbers, more] = Pipeline::from_iter(1..=4).broadcast();
+    /// let sum = numbers.fold(0, |sum, n| sum + n);
+    /// let product = more.fold(1, |product, n| product * n);
+    /// let report = sum.join(product).run().await?;
+    /// assert_eq!((report.value, report.items.delivered), ((10, 24), 4));
+    /// # Ok(()) }
+    /// ```
+    pub fn broadcast<const N: usize>(self) -> [Pipeline<T>; N]
+    where
+        T: Clone,
+    {
+        const { assert!(N > 0, "a broadcast has at least one branch") }
+        branches(self, "broadcast", Broadcast::new)
+    }
 }
 
 /// What makes the edges of all branches, once.
@@ -78,7 +133,8 @@ where
         let fillers = edges.iter().cloned();
         let fillers = fillers.map(|edge| Filler::new(edge, task.seat())).collect();
         let (name, _) = assembly.names(node);
-        let start = place_operator(task, name, make(Inlet::new(input), fillers));
+        let inlet = Inlet::new(input, task.seat());
+        let start = place_operator(task, name, make(inlet, fillers));
         assembly.at_start(move |_| start());
         edges.into_iter().map(Some).collect()
     };

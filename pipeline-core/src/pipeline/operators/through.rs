@@ -75,7 +75,9 @@ impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
             let filler = Filler::new(output.clone(), task.seat());
             let (name, _) = assembly.names(&from.node);
             // of its own, as the adaptor may take the items to another task
-            let intake = Intake::new(assembly.hub().task(Role::Operator), Inlet::new(input));
+            let own = assembly.hub().task(Role::Operator);
+            let inlet = Inlet::new(input, own.seat());
+            let intake = Intake::new(own, inlet);
             let items = Upstream(Arc::clone(&intake));
             let source = assembly.source(&from.node);
             let make = move || adaptor(items);

@@ -3,6 +3,7 @@
 //! | file | has |
 //! | --- | --- |
 //! | `flow` | order, windows, backpressure, every kind of source, stage and end |
+//! | `graph` | branches and joins, stalls |
 //! | `failures` | errors, panics, full error channels, policies |
 //! | `keys` | items of one key one at a time and in order |
 //! | `operators` | batches, expansions, delays |
@@ -12,6 +13,7 @@
 
 mod failures;
 mod flow;
+mod graph;
 mod keys;
 mod operators;
 mod recovery;

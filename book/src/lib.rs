@@ -29,6 +29,7 @@ pages! {
     keys: "../pages/operators/keys.md",
     operators_batches_and_pace: "../pages/operators/batches-and-pace.md",
     operators_time: "../pages/operators/time.md",
+    operators_branches: "../pages/operators/branches.md",
     guarantees: "../pages/guarantees.md",
     figures: "../pages/figures.md",
 }
@@ -79,20 +80,8 @@ mod tests {
     #[test]
     fn every_page_is_a_doctest_and_in_the_summary() {
         let pages = source_dir().join("../pages");
-        let mut on_disk = BTreeSet::new();
-        let mut folders = vec![pages.clone()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(&folder).expect("a folder of pages") {
-                let path = entry.expect("a page").path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if path.extension().is_some_and(|extension| extension == "md") {
-                    let name = path.strip_prefix(&pages).expect("inside");
-                    on_disk.insert(name.to_str().expect("UTF-8").to_owned());
-                }
-            }
-        }
-        on_disk.remove("SUMMARY.md");
+        let mut on_disk = files(&pages, "");
+        on_disk.retain(|name| name.ends_with(".md") && name != "SUMMARY.md");
         let tested: BTreeSet<String> = PAGES
             .iter()
             .filter_map(|path| path.strip_prefix("../pages/"))

@@ -161,13 +161,15 @@ impl Case {
         is_bomb && step.copies_before(attempt)
     }
 
-    /// On a real clock nobody knows whether the body or its limit is the first.
+    /// On a real clock nobody knows whether the body or its limit is the first. Between two attempts, even without a pause,
+    /// others have their turn, and then the stay may be over.
     fn is_open(&self, step: &Step, act: Act) -> bool {
-        let pauses = step.retry.is_some_and(|retry| retry.pause > 0);
-        let waits = act.wait != Wait::Not
-            || matches!(act.trouble, Trouble::Hangs | Trouble::IsSlow(_))
-            || (act.trouble != Trouble::No && pauses);
-        self.is_real_time() && step.is_timed() && (waits || step.kind == Kind::Blocking)
+        let goes_again = act.trouble != Trouble::No && step.retries() > 0 && step.timeout.is_some();
+        let waits =
+            act.wait != Wait::Not || matches!(act.trouble, Trouble::Hangs | Trouble::IsSlow(_));
+        self.is_real_time()
+            && step.is_timed()
+            && (waits || goes_again || step.kind == Kind::Blocking)
     }
 
     /// Some item may stay somewhere until somebody stops the run.

@@ -14,7 +14,8 @@ use tests::prelude::*;
 use tests::ticket::{Kind, Ticket};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::task::yield_now;
+use tokio::time::{advance, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// An item that speaks to its own pipeline when it is dropped.
@@ -313,7 +314,7 @@ fn a_close_that_hangs_is_given_up() {
                 .stage(flow.pass(1).closing(of(Kind::State)))
                 .sink(flow.sink(|_| ready(Ok(()))).closing(of(Kind::Sink)));
             let mut run = flow.start(job).unwrap();
-            tokio::task::yield_now().await;
+            yield_now().await;
             run.control().cancel();
             let end = tokio::time::timeout(ms(3_600_000), run.wait()).await;
             let end = end.unwrap_or_else(|_| panic!("the close of the {what:?} holds it for ever"));
@@ -519,6 +520,52 @@ fn a_failure_that_waits_when_its_runtime_goes_is_counted() {
         });
 }
 
+/// So is one whose body cannot be interrupted: it waits without a worker of its own.
+#[test]
+fn a_failure_of_a_blocking_body_that_waits_when_its_runtime_goes_is_counted() {
+    scenario("runtime of a late failure gone").run(async |world| {
+        let (flow, door) = (world.flow(), Door::new());
+        let (errors, failures) = mpsc::channel(1);
+        let shut = door.clone();
+        let job = Pipeline::from_iter(flow.items(0..3))
+            .blocking(move |item| {
+                if item.index < 2 {
+                    shut.pass();
+                }
+                item.output()
+            })
+            .parallelism(3)
+            .timeout(ms(50))
+            .for_each(flow.receive())
+            .errors(errors)
+            .error_overflow(Overflow::Wait);
+        let inside = flow.clone();
+        let elsewhere = thread::spawn(move || {
+            let runtime = Machine::Paused.runtime();
+            let run = runtime.block_on(async {
+                let run = inside.start(job).unwrap();
+                while inside.metrics().stages[0].given < 1 {
+                    yield_now().await;
+                }
+                advance(ms(50)).await;
+                // the third comes through when the others are decided: one is told, and one waits
+                while inside.out().is_empty() {
+                    yield_now().await;
+                }
+                run
+            });
+            inside.let_go();
+            runtime.shutdown_background();
+            run
+        });
+        let mut run = elsewhere.join().unwrap();
+        door.open();
+        let report = run.wait().await.unwrap_err().report;
+        assert_eq!(all_errors(failures).await.len(), 1);
+        assert_eq!((report.items.failed, not_delivered(&report)), (2, 1));
+    });
+}
+
 /// A stage that stops its own run, and fails.
 struct Stops {
     ticket: Ticket,
@@ -608,7 +655,7 @@ fn handles_may_be_dropped_in_any_order() {
                     if world.machine() == Machine::Paused {
                         sleep(ms(1)).await;
                     } else {
-                        tokio::task::yield_now().await;
+                        yield_now().await;
                     }
                 }
             }

@@ -573,6 +573,61 @@ fn the_limit_of_an_item_is_exact() {
     });
 }
 
+/// A body that fails at the very moment when the time of its item is over is tried again, if that is at once; after it, not.
+#[test]
+fn an_attempt_may_begin_at_the_very_end_of_the_time() {
+    scenario("another attempt at the limit")
+        .in_both_orders()
+        .run(async |world| {
+            for late in [false, true] {
+                let (flow, gate) = (world.flow(), Gate::new());
+                let (errors, failures) = mpsc::channel(16);
+                let shut = gate.clone();
+                let body = flow.tries(1, move |parcel, attempt| {
+                    let shut = shut.clone();
+                    async move {
+                        shut.pass().await;
+                        if attempt == 1 {
+                            return Err(parcel.fault("broken"));
+                        }
+                        Ok(parcel)
+                    }
+                });
+                let log = body.log();
+                let job = Pipeline::from_iter(flow.parcels(0..1))
+                    .stage(body)
+                    .in_order(world.order())
+                    .timeout(ms(100))
+                    .retry(at_once(3))
+                    .for_each(flow.receive())
+                    .errors(errors);
+                let mut run = flow.start(job).unwrap();
+                // without letting the paused clock jump
+                while log.total() < 1 {
+                    yield_now().await;
+                }
+                gate.open();
+                let over = Duration::from_nanos(late.into());
+                advance(ms(100) + over).await;
+                if late {
+                    flow.failed(0);
+                }
+                let report = run.wait().await.unwrap();
+                let kinds: Vec<_> = all_errors(failures)
+                    .await
+                    .iter()
+                    .map(|error| (error.kind(), error.attempts()))
+                    .collect();
+                if late {
+                    assert_eq!((log.total(), kinds), (1, vec![(ErrorKind::TimedOut, 1)]));
+                } else {
+                    assert_eq!((log.total(), kinds), (2, vec![]));
+                    assert_eq!(report.items.delivered, 1);
+                }
+            }
+        });
+}
+
 /// A body that fails at once and is tried again at once, for ever, ends when the time of its item is over.
 #[test]
 fn retries_at_once_end_with_the_time_of_the_item() {

@@ -313,7 +313,8 @@ fn others_pass_a_blocking_body_that_does_not_come_back() {
                     .into_stream()
                     .errors(errors);
                 let mut items = flow.start(job).unwrap();
-                until(|| gauge.count() == 1_000).await;
+                // not only begun: the time of one that is coming back would be over, too
+                until(|| flow.metrics().stages[0].given == 999).await;
                 assert!(failures.try_recv().is_err());
                 advance(ms(50)).await;
                 for _ in 1..1_000 {

@@ -1,11 +1,13 @@
 //! The end of a run that simply ends: it is seen, at once, by everybody, and gives the value of its end.
 
 use std::future::ready;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, SinkExt, sink};
 use pipeline_core::error::BoxError;
 use pipeline_core::prelude::*;
-use pipeline_core::report::Outcome;
+use pipeline_core::report::{Outcome, StageReport};
 use tests::prelude::*;
 use tokio::sync::mpsc;
 use tokio_util::sync::PollSender;
@@ -283,6 +285,104 @@ fn the_report_counts_in_each_stage() {
             assert_eq!(all_errors(failures).await.len(), 10);
             assert!(report.to_string().contains("first"), "{report}");
         });
+}
+
+/// A while by the clock of reports, which is a real one; on the paused clock nothing runs meanwhile.
+const WHILE: Duration = ms(20);
+
+/// The report of the first stage, when all has run that can run, and a while after that.
+async fn before_and_after_a_while(world: &World, flow: &Flow) -> (StageReport, StageReport) {
+    world.settled(|| ()).await;
+    let before = flow.metrics().stages.remove(0);
+    thread::sleep(WHILE);
+    (before, flow.metrics().stages.remove(0))
+}
+
+/// The report says how long bodies took, and how long every worker was idle for want of items: not while one is at work.
+#[test]
+fn the_report_tells_busy_and_starved_times() {
+    scenario("busy and starved")
+        .in_both_orders()
+        .run(async |world| {
+            let (flow, gates) = (world.flow(), Gates::new());
+            let (sender, source) = Pipeline::channel(4);
+            let job = source
+                .stage(flow.gated(2, &gates))
+                .parallelism(2)
+                .in_order(world.order())
+                .for_each(flow.receive());
+            let start = Instant::now();
+            let mut run = flow.start(job).unwrap();
+            let (before, after) = before_and_after_a_while(&world, &flow).await;
+            assert!(after.starved >= before.starved + WHILE);
+            assert_eq!((after.busy, after.p99), (Duration::ZERO, Duration::ZERO));
+
+            for index in 0..2 {
+                sender.send(flow.item(index)).await.unwrap();
+            }
+            let (before, after) = before_and_after_a_while(&world, &flow).await;
+            assert!(before.starved >= WHILE);
+            assert_eq!(after.starved, before.starved);
+
+            // one worker is idle, the other one is not
+            gates.open(1);
+            let (before, after) = before_and_after_a_while(&world, &flow).await;
+            assert_eq!((before.given, after.starved), (1, before.starved));
+            let first = before.busy;
+            assert!(first >= WHILE && before.p50 >= first && before.p99 >= first);
+
+            gates.open(0);
+            let (before, after) = before_and_after_a_while(&world, &flow).await;
+            assert!(before.busy >= first + 2 * WHILE, "{before:?}");
+            assert!(before.p50 <= before.p99 && before.p99 >= before.busy - first);
+            assert!(after.starved >= before.starved + WHILE);
+            assert_eq!((after.busy, after.blocked), (before.busy, Duration::ZERO));
+
+            drop(sender);
+            let report = run.wait().await.unwrap();
+            let (stage, elapsed) = (&report.stages[0], start.elapsed());
+            assert!(stage.busy + stage.starved <= 2 * elapsed);
+            flow.expect(0..2);
+        });
+}
+
+/// The report says how long there was work, but no room for results; that is neither busy nor starved.
+#[test]
+fn the_report_tells_blocked_times() {
+    scenario("blocked").in_both_orders().run(async |world| {
+        let (flow, gates) = (world.flow(), Gates::new());
+        let shut = gates.clone();
+        let sink = flow.sink(move |index| {
+            let shut = shut.clone();
+            async move {
+                if index == 0 || index == 9 {
+                    shut.pass(index).await;
+                }
+                Ok(())
+            }
+        });
+        let job = Pipeline::from_iter(flow.items(0..10))
+            .stage(flow.pass(1))
+            .window(2)
+            .in_order(world.order())
+            .sink(sink);
+        let start = Instant::now();
+        let mut run = flow.start(job).unwrap();
+        let (before, after) = before_and_after_a_while(&world, &flow).await;
+        assert!(after.blocked >= before.blocked + WHILE);
+        assert_eq!((after.starved, after.busy), (before.starved, before.busy));
+
+        // the last one is not the stage's business any more
+        gates.open(0);
+        let (before, after) = before_and_after_a_while(&world, &flow).await;
+        assert_eq!((before.given, after.blocked), (10, before.blocked));
+        assert_eq!(after.starved, before.starved);
+
+        gates.open(9);
+        let report = run.wait().await.unwrap();
+        assert!(report.stages[0].blocked <= start.elapsed());
+        flow.expect(0..10);
+    });
 }
 
 /// `job.await` is `job.run().await`.

@@ -5,8 +5,11 @@
 
 use std::future::pending;
 
+use tokio::time::sleep;
+
 use crate::flow::Flow;
 use crate::tally::{Class, Fault, Token};
+use crate::time::ms;
 
 /// What a test value does when it is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,6 +21,8 @@ pub enum Closing {
     Fails,
     /// Panics with the text `close panicked`.
     Panics,
+    /// Takes a second.
+    Dawdles,
     /// Never ends.
     Hangs,
 }
@@ -102,6 +107,10 @@ impl Ticket {
             Closing::Quiet => Ok(()),
             Closing::Fails => Err(Fault::new(self.flow.tally(), "close failed")),
             Closing::Panics => panic!("close panicked"),
+            Closing::Dawdles => {
+                sleep(ms(1_000)).await;
+                Ok(())
+            }
             Closing::Hangs => pending().await,
         }
     }

@@ -296,18 +296,18 @@ fn a_close_that_fails_does_not_hide_the_first_cause() {
     });
 }
 
-/// A `close` that never ends does not hold the run for ever.
+/// A `close` that never ends does not hold the run for ever, whether or not the others take their time, too.
 #[test]
 fn a_close_that_hangs_is_given_up() {
     scenario("hanging close").run(async |world| {
-        for what in [Kind::Source, Kind::State, Kind::Sink] {
+        let kinds = [Kind::Source, Kind::State, Kind::Sink];
+        let cases = [Closing::Quiet, Closing::Dawdles]
+            .into_iter()
+            .flat_map(|others| kinds.map(|what| (what, others)));
+        for (what, others) in cases {
             let flow = world.flow();
             let of = |kind| {
-                if kind == what {
-                    Closing::Hangs
-                } else {
-                    Closing::Quiet
-                }
+                if kind == what { Closing::Hangs } else { others }
             };
             let source = flow.source(|_| ready(Ok(true)));
             let job = Pipeline::from_source(source.closing(of(Kind::Source)))

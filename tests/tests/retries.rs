@@ -325,6 +325,40 @@ fn a_cancel_ends_pauses_at_once() {
         });
 }
 
+/// So it does between attempts that follow at once: the item is not even copied any more.
+#[test]
+fn a_cancel_between_attempts_at_once_is_the_end_of_them() {
+    scenario("cancel between attempts at once")
+        .in_both_orders()
+        .run(async |world| {
+            for dropped in [false, true] {
+                let flow = world.flow();
+                let body = flow.tries(2, |parcel, _| ready(Err(parcel.fault("broken"))));
+                let log = body.log();
+                let job = Pipeline::from_iter(flow.parcels(0..40))
+                    .stage(body)
+                    .parallelism(2)
+                    .in_order(world.order())
+                    .retry(at_once(u32::MAX))
+                    .for_each(flow.receive());
+                let mut run = flow.start(job).unwrap();
+                while log.total() < 10 {
+                    yield_now().await;
+                }
+                let tried = (log.total(), flow.copies());
+                if dropped {
+                    drop(run);
+                } else {
+                    run.control().cancel();
+                    let error = run.wait().await.unwrap_err();
+                    assert_eq!(error.report.items.cancelled, 40);
+                }
+                world.settled(|| ()).await;
+                assert_eq!((log.total(), flow.copies()), tried);
+            }
+        });
+}
+
 /// Scenario 77: an error that does not deserve another attempt gets none.
 #[test]
 fn errors_that_will_not_pass_are_not_tried_again() {

@@ -175,6 +175,10 @@ where
     if pause.is_zero() {
         // a body that fails at once must not keep its thread from everybody else
         rt::give_way().await;
+        // the item is not even copied after a stop (I10)
+        if station.hub.stopped() {
+            return Next::Stopped;
+        }
         if attempts.stay.is_some_and(|stay| Moment::now() > stay) {
             return Next::GivenUp(Attempts::out_of_time(lease, Limit::Stay));
         }

@@ -513,7 +513,7 @@ struct Sharp(Item);
 
 impl Drop for Sharp {
     fn drop(&mut self) {
-        assert!(self.0.index % 2 == 0, "a destructor");
+        assert!(self.0.index.is_multiple_of(2), "a destructor");
     }
 }
 

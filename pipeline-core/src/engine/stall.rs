@@ -86,7 +86,7 @@ impl Watched {
     #[inline]
     pub(super) fn begin(&self) {
         let word = self.word.load(Relaxed);
-        if word % STEP == 0 {
+        if word.is_multiple_of(STEP) {
             return;
         }
         // what was done before it was woken is seen by the look that follows
@@ -100,7 +100,7 @@ impl Watched {
     /// neighbours will wake it, and nobody else. Not if it has been woken meanwhile.
     pub(super) fn rest(&self) {
         let word = self.word.load(Relaxed);
-        let rests = word % STEP == 0
+        let rests = word.is_multiple_of(STEP)
             && self
                 .word
                 .compare_exchange(word, word | RESTING, SeqCst, SeqCst)

@@ -6,8 +6,8 @@
 //! | `graph` | branches and joins, stalls |
 //! | `failures` | errors, panics, full error channels, policies |
 //! | `keys` | items of one key one at a time and in order |
-//! | `operators` | batches, expansions, delays |
 //! | `recovery` | limits of time, retries, dead letters |
+//! | `operators` | batches, expansions, pace, adaptors that have enough |
 //! | `shutdown` | cancel, drain and drop at any event |
 //! | `time` | items that leave later |
 

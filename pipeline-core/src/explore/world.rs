@@ -34,6 +34,8 @@ struct State {
     order: Option<fn(u64) -> u64>,
     /// Not every item has to be received, even in a run that finishes.
     discards: bool,
+    /// Items are numbered anew on their way, and counted twice.
+    renumbers: bool,
     may_not_close: bool,
     /// A body that fails may be tried again: whether its item has failed is known when that is told.
     told_later: bool,
@@ -128,6 +130,11 @@ impl World {
     /// What is not received any more is dropped.
     pub(super) fn discards(&self) {
         self.state(|state| state.discards = true);
+    }
+
+    /// The report counts more items than there are, as some are numbered anew.
+    pub(super) fn renumbers(&self) {
+        self.state(|state| state.renumbers = true);
     }
 
     // ---------------------------------------------------------------- events
@@ -452,6 +459,9 @@ impl World {
             taken,
         );
         self.state(|state| {
+            if state.renumbers {
+                return;
+            }
             if all || !state.from_channel {
                 expect("pulled", state.pulled as usize, taken);
             }

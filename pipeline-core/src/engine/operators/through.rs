@@ -78,7 +78,8 @@ impl<T: Send + 'static> Intake<T> {
     pub(crate) fn poll_next(&self, context: &Context<'_>) -> Poll<Option<T>> {
         let stopped = self.hub.stopped();
         let mut inner = self.inner.lock();
-        let done = inner.given.take();
+        // before the lock is let go: from then on the run may end
+        self.settle(inner.given.take());
         let over = inner.over || stopped;
         // an adaptor may take any number of items in one poll, and others are to have their turn
         let rests = !over && inner.in_a_row >= HELPING;
@@ -92,7 +93,6 @@ impl<T: Send + 'static> Intake<T> {
             }
         }
         drop(inner);
-        self.settle(done);
         if rests {
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -144,9 +144,9 @@ impl<T: Send + 'static> Intake<T> {
     pub(crate) fn close(&self) {
         let mut inner = self.inner.lock();
         inner.over = true;
-        let (source, given) = (inner.source.take(), inner.given.take());
+        self.settle(inner.given.take());
+        let source = inner.source.take();
         drop(inner);
-        self.settle(given);
         if let Some((task, inlet)) = source {
             drop(inlet);
             task.finish();

@@ -1,164 +1,201 @@
-//! Operators of one input: batches, expansions, delays, a pace, and who is told to stop while they hold items.
+//! Steps that change the shape of the flow, and what ends when one of them has enough.
 
 super::shapes! {
-    batches(3000, 3000);
-    batches_between_stages(3000, 3000);
-    batches_by_key(3000, 3000);
-    batches_cancelled(3000, 3000);
-    expansions(3000, 3000);
-    /// Full steps on both sides.
-    delays(3000, 3000);
-    paces(2000, 2000);
+    /// By number, weight and key; ages are over by lot.
+    batches(2000, 2000);
+    expansions(2000, 2000);
+    throttled(2000, 2000);
+    adaptor(2000, 2000);
+    /// An adaptor that ends early, behind a source and stages that wait.
+    enough(4000, 4000);
+    /// Behind operators.
+    enough_operators(2000, 2000);
+    /// Behind a pause between two attempts, and a state that is being made.
+    enough_waiting(2000, 2000);
+    /// An adaptor whose items are read by another task, which ends later.
+    elsewhere(2000, 2000);
+    /// A cancel at any event.
     cancelled(3000, 3000);
-    drained(3000, 3000);
-    let_go(2000, 2000);
 }
 
 mod play {
     use std::time::Duration;
 
+    use shuttle::future::spawn;
+    use tokio::sync::mpsc;
+    use tokio_stream::StreamExt;
+
     use crate::{
-        config::Rate,
+        BoxError,
         error::Cause,
         explore::{
-            body::{Habit, WAITS},
-            lots::one_of,
+            body::{FAILS, WAITS},
+            lots::{dawdle, one_of},
             world::{Item, World},
         },
         prelude::*,
-        run::Job,
     };
 
-    /// What comes first is decided by lot, however long it is.
-    const TIME: Duration = Duration::from_millis(1);
+    const AGE: Duration = Duration::from_secs(1);
 
-    const SLOW: Habit = Habit { turns: 3, ..WAITS };
-
-    pub(super) async fn batches(world: World) {
-        world.in_order();
-        let job = Pipeline::from_iter(world.items(9))
-            .buffer(2)
-            .batch(3, TIME)
-            .flatten()
-            .for_each(world.receive());
-        world.finish(job).await;
+    /// Takes batches apart.
+    fn receive(world: &World) -> impl FnMut(Vec<Item>) + Send + 'static {
+        let mut receive = world.receive();
+        move |batch| batch.into_iter().for_each(&mut receive)
     }
 
-    pub(super) async fn batches_between_stages(world: World) {
-        world.in_order();
+    pub(super) async fn batches(world: World) {
         let job = Pipeline::from_source(world.spring(8, WAITS))
             .buffer(2)
-            .stage(world.body(2, WAITS))
-            .parallelism(2)
-            .window(3)
-            .batch(2, TIME)
+            .batch(3, AGE)
             .flatten()
             .stage(world.body(2, WAITS))
             .parallelism(2)
             .window(2)
-            .for_each(world.receive());
-        world.finish(job).await;
-    }
-
-    pub(super) async fn batches_by_key(world: World) {
-        world.in_order_by(|index| index % 2);
-        let job = Pipeline::from_source(world.spring(8, WAITS))
-            .buffer(2)
-            .batch_by(|item: &Item| item.index % 2, 2, TIME)
+            .batch_by(|item| item.index % 2, 2, AGE)
             .flatten()
-            .for_each(world.receive());
+            .batch_weighted(3, AGE, |item| item.index as usize % 4)
+            .for_each(receive(&world));
         world.finish(job).await;
     }
 
     pub(super) async fn expansions(world: World) {
         world.in_order();
         let job = Pipeline::from_iter(world.items(8))
-            .buffer(2)
-            .stage(world.body(2, WAITS))
-            .parallelism(2)
-            .window(2)
             .flat_map(|item| [item])
             .stage(world.body(2, WAITS))
             .parallelism(2)
             .window(2)
+            .flat_map_stream(|item| {
+                let mut item = Some(item);
+                tokio_stream::iter(std::iter::from_fn(move || item.take()))
+            })
             .for_each(world.receive());
         world.finish(job).await;
     }
 
-    fn delayed(world: &World) -> Job {
-        Pipeline::from_source(world.spring(8, WAITS))
-            .buffer(2)
-            .stage(world.body(2, SLOW))
+    pub(super) async fn throttled(world: World) {
+        world.in_order();
+        let job = Pipeline::from_source(world.spring(8, WAITS))
+            .throttle(Rate::per_second(1).burst(2))
+            .stage(world.body(2, WAITS))
             .parallelism(2)
             .window(2)
-            .delay(TIME, 2)
-            .stage(world.body(1, WAITS))
-            .window(1)
-            .for_each(world.receive())
-    }
-
-    pub(super) async fn delays(world: World) {
-        world.in_order();
-        let job = delayed(&world);
+            .for_each(world.receive());
         world.finish(job).await;
     }
 
-    pub(super) async fn paces(world: World) {
+    pub(super) async fn adaptor(world: World) {
+        world.renumbers();
         world.in_order();
+        let job = Pipeline::from_source(world.spring(8, WAITS))
+            .through(|items| items.map(|item| item))
+            .stage(world.body(2, WAITS))
+            .parallelism(2)
+            .through(|items| items.skip(1))
+            .for_each(world.receive());
+        world.finish(job).await;
+    }
+
+    pub(super) async fn enough(world: World) {
+        world.renumbers();
+        let takes = one_of(0..=4) as usize;
+        let job = Pipeline::from_source(world.spring(20, WAITS))
+            .buffer(2)
+            .stage(world.body(2, WAITS))
+            .parallelism(2)
+            .window(3)
+            .stage(world.body(3, WAITS))
+            .parallelism(3)
+            .window(3)
+            .unordered()
+            .through(move |items| items.take(takes))
+            .for_each(world.receive());
+        world.finish(job).await;
+    }
+
+    pub(super) async fn enough_operators(world: World) {
+        world.renumbers();
+        let (even, odd) = Pipeline::from_iter(world.items(20))
+            .buffer(2)
+            .batch(2, AGE)
+            .flatten()
+            .split(|item| item.index % 2 == 0);
+        let even = even.stage(world.body(2, WAITS)).parallelism(2);
+        let even = even.through(|items| items.take(2));
+        let odd = odd.throttle(Rate::per_second(1)).through(|items| items);
+        let job = even
+            .for_each(world.receive())
+            .join(odd.through(|items| items.take(1)).for_each(world.receive()));
+        world.finish(job).await;
+    }
+
+    pub(super) async fn enough_waiting(world: World) {
+        world.renumbers();
+        world.told_later();
+        let body = world.body(2, WAITS);
+        let job = Pipeline::from_iter(world.items(10))
+            .buffer(2)
+            .stage(world.body(2, FAILS))
+            .parallelism(2)
+            .window(2)
+            .retry(Retry::fixed(AGE).max_retries(2))
+            .stage_with(move || {
+                let body = body.clone();
+                async move {
+                    dawdle(2).await;
+                    Ok::<_, BoxError>(body)
+                }
+            })
+            .parallelism(2)
+            .through(|items| items.take(2))
+            .for_each(world.receive())
+            .on_error(OnError::Continue);
+        world.finish(job).await;
+    }
+
+    pub(super) async fn elsewhere(world: World) {
+        world.renumbers();
+        let takes = one_of(0..=6) as usize;
         let job = Pipeline::from_iter(world.items(6))
             .buffer(2)
-            .throttle(Rate::new(2, TIME).burst(2))
-            .stage(world.body(2, WAITS))
-            .parallelism(2)
-            .window(2)
+            .through(move |mut items| {
+                let (sender, receiver) = mpsc::channel(2);
+                drop(spawn(async move {
+                    while let Some(item) = items.next().await {
+                        if sender.send(item).await.is_err() {
+                            break;
+                        }
+                    }
+                    drop(items.next().await);
+                }));
+                tokio_stream::wrappers::ReceiverStream::new(receiver).take(takes)
+            })
             .for_each(world.receive());
-        world.finish(job).await;
-    }
-
-    /// All of a batch is delivered, or all of it is cancelled.
-    pub(super) async fn batches_cancelled(world: World) {
-        world.in_order();
-        let mut receive = world.receive();
-        let job = Pipeline::from_source(world.spring(8, WAITS))
-            .buffer(2)
-            .stage(world.body(2, WAITS))
-            .parallelism(2)
-            .window(2)
-            .batch(3, TIME)
-            .for_each(move |batch| batch.into_iter().for_each(&mut receive));
-        let running = world.start(job);
-        let control = running.control();
-        world.at_an_event(40, move || control.cancel());
-        if let Err(error) = world.end(running).await {
-            assert!(matches!(error.cause, Cause::Cancelled), "{error:?}");
-        }
+        // what the other task holds at the end is not the engine's
+        let mut running = world.start(job);
+        let items = running.wait().await.expect("a run that finishes").items;
+        assert_eq!(items.taken, items.delivered + items.cancelled);
+        drop(running);
+        world.empty().await;
     }
 
     pub(super) async fn cancelled(world: World) {
-        world.in_order();
-        let running = world.start(delayed(&world));
+        world.renumbers();
+        let job = Pipeline::from_source(world.spring(12, WAITS))
+            .buffer(2)
+            .batch(3, AGE)
+            .flatten()
+            .stage(world.body(2, WAITS))
+            .parallelism(2)
+            .through(|items| items)
+            .batch_by(|item| item.index % 3, 2, AGE)
+            .for_each(receive(&world));
+        let running = world.start(job);
         let control = running.control();
-        world.at_an_event(60, move || control.cancel());
+        world.at_an_event(20, move || control.cancel());
         if let Err(error) = world.end(running).await {
-            assert!(matches!(error.cause, Cause::Cancelled), "{error:?}");
+            assert!(matches!(error.cause, Cause::Cancelled));
         }
-    }
-
-    pub(super) async fn drained(world: World) {
-        world.in_order();
-        let running = world.start(delayed(&world));
-        let control = running.control();
-        world.at_an_event(40, move || control.drain(Duration::MAX));
-        match world.end(running).await {
-            Ok(_) => {}
-            // time has no order here
-            Err(error) => assert!(matches!(error.cause, Cause::DeadlinePassed(_)), "{error:?}"),
-        }
-    }
-
-    pub(super) async fn let_go(world: World) {
-        let running = world.start(delayed(&world));
-        world.event_number(one_of(0..=40)).await;
-        world.let_go(running).await;
     }
 }

@@ -103,7 +103,7 @@ fn a_merge_is_fair() {
 fn full_inputs_take_turns() {
     scenario("turns").run(async |world| {
         let (flow, gate) = (world.flow(), Gate::new());
-        let [a, b] = [0, 100_000].map(|n| Pipeline::from_iter(flow.items(n..n + 20_000)));
+        let [a, b] = [0, 100_000].map(|n| Pipeline::from_iter(flow.items(n..n + 3_000)));
         let slow = a
             .merge(b)
             .stage(flow.body_with(1, gate.clone(), |item, gate| async move {

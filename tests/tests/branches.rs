@@ -134,7 +134,7 @@ fn a_full_branch_holds_up_the_others() {
     scenario("full branch").on(ALL).run(async |world| {
         let (flow, gate) = (world.flow(), Gate::new());
         let (first, rest) =
-            Pipeline::from_iter(flow.items(0..100_000)).split(|item| item.index % 2 == 0);
+            Pipeline::from_iter(flow.items(0..20_000)).split(|item| item.index % 2 == 0);
         let slow = first.stage(flow.body_with(1, gate.clone(), |item, gate| async move {
             gate.pass().await;
             Ok(item)
@@ -148,7 +148,7 @@ fn a_full_branch_holds_up_the_others() {
         assert!(pulled < 2 * bound, "{pulled} of {bound}");
         gate.open();
         run.wait().await.unwrap();
-        assert_eq!(flow.out().len(), 100_000);
+        assert_eq!(flow.out().len(), 20_000);
     });
 }
 
@@ -221,7 +221,10 @@ struct Fragile(u64, Arc<AtomicU64>);
 impl Clone for Fragile {
     fn clone(&self) -> Self {
         let copies = self.1.fetch_add(1, Ordering::SeqCst);
-        assert!(self.0 % 10 != 4 || copies % 2 == 0, "a copy too many");
+        assert!(
+            self.0 % 10 != 4 || copies.is_multiple_of(2),
+            "a copy too many"
+        );
         Fragile(self.0, Arc::clone(&self.1))
     }
 }
@@ -251,7 +254,7 @@ fn a_panic_of_clone_fails_the_item_everywhere() {
 fn the_slowest_branch_holds_up_a_broadcast() {
     scenario("slow branch").on(ALL).run(async |world| {
         let (flow, gate) = (world.flow(), Gate::new());
-        let [slow, fast] = Pipeline::from_iter(flow.parcels(0..50_000)).broadcast();
+        let [slow, fast] = Pipeline::from_iter(flow.parcels(0..10_000)).broadcast();
         let passes = gate.clone();
         let slow = slow.then(move |parcel| {
             let gate = passes.clone();
@@ -276,7 +279,7 @@ fn the_slowest_branch_holds_up_a_broadcast() {
         assert!(seen.load(Ordering::SeqCst) < pulled);
         gate.open();
         run.wait().await.unwrap();
-        assert_eq!(seen.load(Ordering::SeqCst), 50_000);
+        assert_eq!(seen.load(Ordering::SeqCst), 10_000);
     });
 }
 
@@ -301,10 +304,10 @@ fn large_items_are_branched_and_joined() {
 fn many_items_go_through_branches() {
     scenario("many").on(THREADS).run(async |world| {
         let flow = world.flow();
-        let [a, b, c] = Pipeline::from_iter(0..300_000u64).route(|n| (n % 3) as usize);
+        let [a, b, c] = Pipeline::from_iter(0..100_000u64).route(|n| (n % 3) as usize);
         let job = Pipeline::merge_all([a, b, c]).fold(0, |sum, n| sum + n);
         let report = flow.run(job).await.unwrap();
-        assert_eq!(report.value, 300_000 * 299_999 / 2);
+        assert_eq!(report.value, 100_000 * 99_999 / 2);
     });
 }
 

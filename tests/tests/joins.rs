@@ -73,26 +73,26 @@ fn a_failed_item_of_one_input_ends_all() {
     });
 }
 
-/// An input that always has something does not keep others from their turn.
+/// Of each input the order is kept. On one thread, where all sources begin at once, one that has little is not kept from its
+/// turn by those that always have something.
 #[test]
 fn a_merge_is_fair() {
     scenario("fair").on(ALL).run(async |world| {
         let flow = world.flow();
         let busy =
-            [0, 1_000_000, 2_000_000].map(|n| Pipeline::from_iter(flow.items(n..n + 100_000)));
+            [0, 1_000_000, 2_000_000].map(|n| Pipeline::from_iter(flow.items(n..n + 10_000)));
         let few = Pipeline::from_iter(flow.items(9_000_000..9_000_050));
         let job = Pipeline::merge_all(busy.into_iter().chain([few])).for_each(flow.receive());
         flow.run(job).await.unwrap();
         let out = flow.out();
-        assert_eq!(out.len(), 300_050);
-        // each source may be started late, on a machine with threads; but not later than the others are full
+        assert_eq!(out.len(), 30_050);
         let last = out.iter().rposition(|index| *index >= 9_000_000).unwrap();
-        assert!(last < 50_000, "the last of few came as number {last}");
-        for first in [0, 1_000_000, 2_000_000, 9_000_000] {
-            let of_one: Vec<_> = out
-                .iter()
-                .filter(|index| **index / 1_000_000 == first / 1_000_000)
-                .collect();
+        assert!(
+            world.machine() != Machine::Paused || last < 5_000,
+            "the last of few came as number {last}"
+        );
+        for input in [0, 1, 2, 9] {
+            let of_one = out.iter().filter(|index| **index / 1_000_000 == input);
             assert!(of_one.is_sorted());
         }
     });
@@ -436,7 +436,7 @@ fn a_slow_end_holds_up_joins() {
     scenario("slow end").on(ALL).run(async |world| {
         for kind in 0..3 {
             let (flow, gate) = (world.flow(), Gate::new());
-            let [a, b] = [0, 50_000].map(|n| Pipeline::from_iter(flow.items(n..n + 20_000)));
+            let [a, b] = [0, 50_000].map(|n| Pipeline::from_iter(flow.items(n..n + 5_000)));
             let passes = gate.clone();
             let hands = flow.clone();
             flow.hears_end();
@@ -462,7 +462,7 @@ fn a_slow_end_holds_up_joins() {
             assert!(pulled <= bound, "{pulled} of {bound}");
             gate.open();
             run.wait().await.unwrap();
-            assert_eq!(flow.out().len(), 40_000);
+            assert_eq!(flow.out().len(), 10_000);
         }
     });
 }
@@ -538,13 +538,13 @@ fn many_items_go_through_joins() {
     scenario("many").on(THREADS).run(async |world| {
         let flow = world.flow();
         let (evens, odds) = (
-            (0..100_000u64).map(|n| 2 * n),
-            (0..100_000u64).map(|n| 2 * n + 1),
+            (0..20_000u64).map(|n| 2 * n),
+            (0..20_000u64).map(|n| 2 * n + 1),
         );
         let sorted = Pipeline::from_iter(evens).merge_ordered(Pipeline::from_iter(odds), |n| *n);
         let merged = sorted
             .zip(Pipeline::from_iter(0..))
-            .merge(Pipeline::from_iter((0..100_000).map(|n| (n, n))));
+            .merge(Pipeline::from_iter((0..20_000).map(|n| (n, n))));
         let wrong = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&wrong);
         let job = merged.for_each(move |(n, place)| {
@@ -553,6 +553,6 @@ fn many_items_go_through_joins() {
         flow.cuts_short();
         let report = flow.run(job).await.unwrap();
         assert_eq!(wrong.load(Ordering::SeqCst), 0);
-        assert_eq!(report.items.delivered, 500_000);
+        assert_eq!(report.items.delivered, 100_000);
     });
 }

@@ -424,7 +424,7 @@ impl Hub {
             return None;
         }
         let stalled = self.links().iter().find_map(|link| link.stalled());
-        debug_assert!(
+        assert!(
             !cfg!(shuttle) || stalled.is_some(),
             "I12: a run that goes on, and all of its tasks wait"
         );

@@ -101,11 +101,11 @@ impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
     }
 }
 
-type MakeEdges<T> = Box<dyn FnOnce(&mut Assembly, &Arc<Node>) -> Vec<Option<Joint<T>>> + Send>;
+type Make<T> = Box<dyn FnOnce(&mut Assembly, &Arc<Node>) -> Vec<Option<Joint<T>>> + Send>;
 
 /// What makes the edges of all branches, once.
 struct Fork<T: Send + 'static> {
-    make: Option<MakeEdges<T>>,
+    make: Option<Make<T>>,
     edges: Vec<Option<Joint<T>>>,
 }
 

@@ -1,9 +1,10 @@
 //! Several sources in one run: they drain, stop and fail as one, and items say which of them they are from.
 
-use std::future::{pending, ready};
+use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::stream;
 use pipeline_core::error::Cause;
 use pipeline_core::prelude::*;
 use pipeline_core::report::Outcome;
@@ -69,11 +70,10 @@ fn all_sources_are_drained() {
             tokio::task::yield_now().await;
             Ok(true)
         });
-        let silent = flow.source(|_| pending());
         let hands = flow.clone();
         let job = Pipeline::merge_all([
             Pipeline::from_source(endless),
-            Pipeline::from_source(silent),
+            Pipeline::from_stream(stream::pending()),
             sent,
         ])
         .stage(flow.pass(4))

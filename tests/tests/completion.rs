@@ -4,7 +4,7 @@ use std::future::ready;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use futures_util::{FutureExt, SinkExt, sink};
+use futures_util::{FutureExt, SinkExt, StreamExt, sink};
 use pipeline_core::error::BoxError;
 use pipeline_core::prelude::*;
 use pipeline_core::report::{Outcome, StageReport};
@@ -188,6 +188,36 @@ fn an_ended_stream_stays_ended() {
             }
         }
     });
+}
+
+/// Who waits for the end of a stream drops what it has not given yet, as it comes; that counts as cancelled.
+#[test]
+fn the_rest_of_a_stream_is_dropped_as_it_comes() {
+    scenario("rest of a stream")
+        .on(ALL)
+        .in_both_orders()
+        .run(async |world| {
+            for given in [0, 3] {
+                let flow = world.flow();
+                let job = Pipeline::from_iter(flow.items(0..1_000))
+                    .stage(flow.pass(2))
+                    .parallelism(2)
+                    .window(4)
+                    .in_order(world.order())
+                    .into_stream();
+                // the fixture expects no run that finishes to cancel items
+                let mut items = job.start().unwrap();
+                flow.started(items.control());
+                for _ in 0..given {
+                    items.next().await.unwrap().unwrap();
+                }
+                let report = items.wait().await.unwrap();
+                flow.over();
+                assert_eq!(report.outcome, Some(Outcome::Finished));
+                let counts = (report.items.delivered, report.items.cancelled);
+                assert_eq!(counts, (given, 1_000 - given));
+            }
+        });
 }
 
 /// Each end gives the value that it is for.

@@ -488,7 +488,7 @@ async fn the_last_order_counts() {
         async fn process(&mut self, n: u64) -> Result<u64, BoxError> {
             Ok(n)
         }
-        fn defaults() -> StageConfig {
+        fn defaults() -> StageConfig<u64> {
             let mut config = StageConfig::default();
             config.order = Some(pipeline_core::config::Order::Keyed);
             config

@@ -194,7 +194,9 @@ mod tests {
     #[test]
     fn what_is_given_back_goes_before_what_waits() {
         let (mut lanes, mut run, mut other) = (lanes(), Vec::new(), Vec::new());
-        [1, 11].into_iter().for_each(|n| lanes.admit(item(n), &mut run));
+        [1, 11]
+            .into_iter()
+            .for_each(|n| lanes.admit(item(n), &mut run));
         lanes.begin();
         lanes.admit(item(21), &mut other);
         run.reverse();

@@ -127,7 +127,7 @@ impl Line {
             lingers,
             own_threads: false,
         };
-        input.read_by(plan, stage.clone());
+        input.read_by(plan, None, stage.clone());
         Line {
             supervisor: hub.task(Role::Supervisor),
             hub,
@@ -147,7 +147,7 @@ impl Line {
     fn worker(&self) -> Worker {
         let task = self.hub.task(Role::Worker);
         Worker {
-            desk: Desk::new(Arc::clone(task.seat())),
+            desk: Desk::new(Arc::clone(task.seat()), None),
             item: None,
             task,
             input: Arc::clone(&self.input),
@@ -269,7 +269,7 @@ impl Worker {
     /// The item has to wait; then it goes on.
     fn park_and_return(&mut self) {
         self.item = self.item.take().or_else(|| self.desk.next());
-        self.input.park(&mut self.desk);
+        self.input.park(&mut self.desk, true);
         self.input.unpark(&mut self.desk);
     }
 
@@ -321,7 +321,7 @@ fn a_parked_worker_gets_a_deputy() {
         worker.park_and_return();
         assert_eq!(line.starts(), 1);
         let parked = spawn(move || {
-            worker.input.park(&mut worker.desk);
+            worker.input.park(&mut worker.desk, true);
             worker
         });
         line.give();
@@ -369,6 +369,8 @@ fn a_source_asks_for_room_while_there_comes_some() {
         fn resume(self: Arc<Self>) {
             self.0.waker().wake();
         }
+
+        fn unwanted(self: Arc<Self>) {}
     }
     explore(|| {
         let hub = hub();

@@ -289,6 +289,7 @@ fn a_key_that_hangs_holds_up_itself_alone() {
             .for_each(flow.receive());
         let mut run = flow.start(job).unwrap();
         // 100 items of the key wait inside the window, and none of the others does
+        world.until(|| flow.out().len() == 900).await;
         assert_eq!(world.settled(|| flow.out().len()).await, 900);
         gates.open(0);
         run.wait().await.unwrap();
@@ -320,6 +321,7 @@ fn skewed_keys_stay_bounded_and_fair() {
         let bound = job.plan().max_inside as u64;
         let mut run = flow.start(job).unwrap();
         // the rare keys that are inside the window are done though the first item hangs
+        world.until(|| flow.out().len() == 2).await;
         assert_eq!(world.settled(|| flow.out()).await, [999, 1_999]);
         assert!(flow.pulled() <= bound);
         gates.open(0);
@@ -333,15 +335,18 @@ fn skewed_keys_stay_bounded_and_fair() {
 fn keys_are_forgotten() {
     /// Counts how many there are.
     #[derive(Clone)]
-    struct Key(u64, Arc<()>);
+    struct Key {
+        number: u64,
+        _alive: Arc<()>,
+    }
     impl Hash for Key {
         fn hash<H: Hasher>(&self, state: &mut H) {
-            self.0.hash(state);
+            self.number.hash(state);
         }
     }
     impl PartialEq for Key {
         fn eq(&self, other: &Self) -> bool {
-            self.0 == other.0
+            self.number == other.number
         }
     }
     impl Eq for Key {}
@@ -355,7 +360,10 @@ fn keys_are_forgotten() {
             .keyed(move |index| {
                 let mut seen = seen.lock().expect("no panic under this lock");
                 *seen = (*seen).max(Arc::strong_count(&made));
-                Key(*index, Arc::clone(&made))
+                Key {
+                    number: *index,
+                    _alive: Arc::clone(&made),
+                }
             })
             .parallelism(4)
             .window(64)

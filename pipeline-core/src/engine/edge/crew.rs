@@ -199,6 +199,11 @@ impl<T: Send + 'static> Edge<T> {
             self.retire(desk);
             return Poll::Ready(Claim::Leave);
         }
+        if output.is_unwanted() {
+            // whoever let go of it is on its way here; until then the same items would be claimed and given
+            // back again and again
+            self.unwant();
+        }
         loop {
             let mut guard = self.state.lock();
             let state = &mut *guard;

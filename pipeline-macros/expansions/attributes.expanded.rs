@@ -17,13 +17,13 @@ pub(crate) fn pack(page: Page) -> Packed {
 #[deprecated(note = "use `zip`")]
 #[cfg(feature = "pack")]
 #[allow(dead_code)]
-#[allow(deprecated)]
+#[allow(deprecated, reason = "a use is what it warns of")]
 #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::default::Default)]
 pub(crate) struct Pack;
 
 #[cfg(feature = "pack")]
 #[allow(dead_code)]
-#[allow(deprecated)]
+#[allow(deprecated, reason = "a use is what it warns of")]
 #[automatically_derived]
 impl ::pipeline_core::Stage<Page, Packed> for Pack {
     type Error = ::core::convert::Infallible;

@@ -82,7 +82,8 @@ fn carried(attributes: &[Attribute]) -> TokenStream {
     let is_deprecated = attributes
         .iter()
         .any(|attribute| attribute.path().is_ident("deprecated"));
-    let quiet = is_deprecated.then(|| quote!(#[allow(deprecated)]));
+    let quiet =
+        is_deprecated.then(|| quote!(#[allow(deprecated, reason = "a use is what it warns of")]));
     quote!(#(#carried)* #quiet)
 }
 

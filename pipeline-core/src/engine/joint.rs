@@ -12,7 +12,6 @@ use super::{
     edge::Edge,
     hub::Hub,
     limits::LARGE,
-    pool::Maker,
     station::{Fuse, StationParts, Work},
 };
 
@@ -82,22 +81,7 @@ impl<W: Work> Work for Unboxing<W> {
 }
 
 pub(super) fn unboxing<W: Work, P>(parts: StationParts<W, P>) -> StationParts<Unboxing<W>, P> {
-    let StationParts {
-        plan,
-        mut maker,
-        recovery,
-        fuse,
-    } = parts;
-    let maker: Maker<Unboxing<W>> = Box::new(move || {
-        let making = maker();
-        Box::pin(async move { making.await.map(Unboxing) })
-    });
-    StationParts {
-        plan,
-        maker,
-        recovery,
-        fuse,
-    }
+    parts.around(Unboxing)
 }
 
 /// Fused steps whose results go into boxes.

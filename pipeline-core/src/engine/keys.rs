@@ -19,7 +19,6 @@ use super::{
     ledger::Ledger,
     limits::LOT,
     operator::{Bench, Operator, Step},
-    pool::Maker,
     shield,
     station::{StationParts, Work},
 };
@@ -258,22 +257,7 @@ impl<W: Work> Work for Keyed<W> {
 }
 
 pub(crate) fn keyed<W: Work, P>(parts: StationParts<W, P>) -> StationParts<Keyed<W>, P> {
-    let StationParts {
-        plan,
-        mut maker,
-        recovery,
-        fuse,
-    } = parts;
-    let maker: Maker<Keyed<W>> = Box::new(move || {
-        let making = maker();
-        Box::pin(async move { making.await.map(Keyed) })
-    });
-    StationParts {
-        plan,
-        maker,
-        recovery,
-        fuse,
-    }
+    parts.around(Keyed)
 }
 
 #[cfg(all(test, not(any(shuttle, loom))))]

@@ -103,6 +103,28 @@ pub(crate) struct StationParts<W: Work, P> {
     pub(crate) fuse: P,
 }
 
+impl<W: Work, P> StationParts<W, P> {
+    /// With something around the work, for items that travel in another form.
+    pub(super) fn around<V: Work<Item = W::Item>>(self, around: fn(W) -> V) -> StationParts<V, P> {
+        let StationParts {
+            plan,
+            mut maker,
+            recovery,
+            fuse,
+        } = self;
+        let maker: Maker<V> = Box::new(move || {
+            let making = maker();
+            Box::pin(async move { making.await.map(around) })
+        });
+        StationParts {
+            plan,
+            maker,
+            recovery,
+            fuse,
+        }
+    }
+}
+
 /// Puts a stage behind `input`, and gives its output. Nothing runs yet.
 pub(crate) fn launch_station<W: Work, P: Fuse<W::Out>>(
     hub: &Arc<Hub>,

@@ -8,9 +8,7 @@ use std::{
 
 use crate::{
     config::{Order, Retry},
-    engine::LOT,
     error::BuildError,
-    pipeline::BUFFER,
 };
 
 /// The steps of a pipeline with their options as they will be used, and the most items that can be
@@ -300,13 +298,7 @@ impl Step {
                 let buffer = (*buffer, 1, format!("buffer {buffer}"));
                 channel.into_iter().chain([buffer]).collect()
             }
-            StepKind::Stage { window, order, .. } => {
-                let window = (*window, output, format!("window {window}"));
-                let ahead = LOT + BUFFER;
-                let keyed = (*order == Order::Keyed)
-                    .then(|| (ahead, input, format!("{ahead} before its keys")));
-                keyed.into_iter().chain([window]).collect()
-            }
+            StepKind::Stage { window, .. } => vec![(*window, output, format!("window {window}"))],
             StepKind::Operator {
                 holds,
                 buffer,

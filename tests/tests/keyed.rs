@@ -381,7 +381,7 @@ fn keys_are_forgotten() {
     });
 }
 
-/// Cancel, drain and the drop of the owner, with items in work, in queues and before the keys.
+/// Cancel, drain and the drop of the owner, with items in work, in queues and before the stage.
 #[test]
 fn a_keyed_stage_can_be_stopped_anywhere() {
     for stop in ["cancel", "drain", "drop"] {

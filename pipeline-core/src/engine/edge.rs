@@ -14,7 +14,7 @@ use std::{
     task::Poll,
 };
 
-pub(super) use crew::{Claim, Consumer, CrewPlan, Desk, Keyed};
+pub(super) use crew::{Claim, Consumer, CrewPlan, Desk};
 pub(crate) use reader::{Reader, Taken};
 
 use self::{
@@ -29,6 +29,7 @@ use super::{
     limits::RESUME_SLOTS,
     ring::Ring,
     seat::Seat,
+    shield,
 };
 use crate::{
     report::StageReport,
@@ -299,8 +300,14 @@ impl<T: Send + 'static> Link for Edge<T> {
         drop(state);
         drop(upstream);
         ledger.cancel_slots(slots);
-        if let Some(Cleared { waiting, consumer }) = cleared {
+        if let Some(Cleared {
+            waiting,
+            keys,
+            consumer,
+        }) = cleared
+        {
             drop(consumer);
+            shield::discard(keys);
             let waiting = waiting.into_iter();
             waiting.for_each(|envelope| ledger.cancel(envelope));
         }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::VecDeque,
+    mem,
     sync::{Arc, Weak},
     task::Poll,
 };
@@ -22,6 +23,8 @@ pub(crate) struct Filler<T: Send + 'static> {
     pushed: u64,
     /// Slots that were free when that was last asked, those used since among them.
     room: usize,
+    /// Somebody was woken since this was last asked.
+    woke: bool,
     /// Keeps the link to it from the edge, which is weak.
     asker: Arc<Asker>,
 }
@@ -65,6 +68,7 @@ impl<T: Send + 'static> Filler<T> {
             slots,
             pushed: 0,
             room: 0,
+            woke: false,
             asker,
         }
     }
@@ -101,7 +105,7 @@ impl<T: Send + 'static> Filler<T> {
     }
 
     fn find_room(&mut self) -> Poll<usize> {
-        self.flush();
+        self.hand_on();
         let (pushed, unwanted) = (self.pushed, self.is_unwanted());
         let found = match &self.slots {
             Slots::Plain(edge, _) => edge.find_room(pushed),
@@ -136,29 +140,40 @@ impl<T: Send + 'static> Filler<T> {
         }
     }
 
-    /// Hands on what there is. True if somebody was woken.
+    /// Hands on what there is. True if somebody was woken since this was last asked.
     pub(super) fn flush(&mut self) -> bool {
+        self.hand_on();
+        mem::take(&mut self.woke)
+    }
+
+    fn hand_on(&mut self) {
         let count = self.len();
         if count == 0 {
-            return false;
+            return;
         }
         let first = self.pushed;
         self.pushed += count as u64;
         self.room -= count;
-        match &mut self.slots {
+        self.woke |= match &mut self.slots {
             Slots::Plain(edge, slots) => edge.complete(true, first, slots),
             Slots::Boxed(edge, slots) => edge.complete(true, first, slots),
-        }
+        };
     }
 
     /// Nothing comes after this.
     pub(super) fn end(&mut self) {
-        self.flush();
+        self.hand_on();
         match &self.slots {
             Slots::Plain(edge, _) => edge.set_end(self.pushed),
             Slots::Boxed(edge, _) => edge.set_end(self.pushed),
         }
     }
+}
+
+/// Hands on what there is in all of them. True if somebody was woken since this was last asked.
+pub(super) fn flush_all<T: Send + 'static>(fillers: &mut [Filler<T>]) -> bool {
+    let woke = fillers.iter_mut().map(Filler::flush);
+    woke.fold(false, |any, woke| any | woke)
 }
 
 impl<T: Send + 'static> Drop for Filler<T> {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::{
     edge::Edge,
     hub::Hub,
+    keys::in_boxes,
     limits::LARGE,
     station::{Fuse, StationParts, Work},
 };
@@ -64,10 +65,6 @@ impl<W: Work> Work for Unboxing<W> {
         W::unpack(*input)
     }
 
-    fn lane(input: &Box<W::In>) -> u32 {
-        W::lane(input)
-    }
-
     fn process(
         &mut self,
         item: Box<W::In>,
@@ -81,7 +78,23 @@ impl<W: Work> Work for Unboxing<W> {
 }
 
 pub(super) fn unboxing<W: Work, P>(parts: StationParts<W, P>) -> StationParts<Unboxing<W>, P> {
-    parts.around(Unboxing)
+    let StationParts {
+        plan,
+        mut maker,
+        recovery,
+        keys,
+        fuse,
+    } = parts;
+    StationParts {
+        plan,
+        maker: Box::new(move || {
+            let making = maker();
+            Box::pin(async move { making.await.map(Unboxing) })
+        }),
+        recovery,
+        keys: keys.map(in_boxes),
+        fuse,
+    }
 }
 
 /// Fused steps whose results go into boxes.
@@ -100,12 +113,14 @@ pub(super) fn boxing<W: Work, P>(parts: StationParts<W, P>) -> StationParts<W, B
         plan,
         maker,
         recovery,
+        keys,
         fuse,
     } = parts;
     StationParts {
         plan,
         maker,
         recovery,
+        keys,
         fuse: Boxing(fuse),
     }
 }

@@ -1,34 +1,15 @@
 //! Keys of a keyed stage: which lane each has.
 //!
-//! Keys are compared here and nowhere else, in the task that stands before the stage, because to hash
-//! a key and to compare two is code of the user's, which runs under no lock (I7). The stage itself
-//! knows lanes only, which are numbers.
+//! Keys are compared here and nowhere else. To hash a key and to compare two is code of the user's, which
+//! runs under no lock (I7): so a worker that claims takes them along while it looks up those of the items
+//! that it found, and nobody else can meanwhile. The rest of the engine knows lanes only, which are
+//! numbers.
 
-use std::{
-    hash::{BuildHasher, Hash},
-    task::{Context, Poll},
-};
+use std::hash::{BuildHasher, Hash};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::{
-    envelope::Envelope,
-    filler::Filler,
-    inlet::Inlet,
-    joint::Joint,
-    ledger::Ledger,
-    limits::LOT,
-    operator::{Bench, Operator, Step},
-    shield,
-    station::{StationParts, Work},
-};
-
-/// An item with the lane of its key.
-#[derive(Debug)]
-pub(crate) struct Laned<T> {
-    lane: u32,
-    item: T,
-}
+use super::shield;
 
 /// The keys of what is inside a stage, of whatever type.
 pub(crate) trait Keys<T>: Send {
@@ -128,136 +109,21 @@ where
     }
 }
 
-/// Stands before a keyed stage and gives each item the lane of its key.
-pub(crate) struct ByKey<T: Send + 'static> {
-    inlet: Inlet<T>,
-    out: Filler<Laned<T>>,
-    keys: Box<dyn Keys<T>>,
-    /// The edge behind, where the stage says what has left.
-    edge: Joint<Laned<T>>,
-    left: Vec<u32>,
-    until_look: usize,
+/// Of items that travel in boxes.
+pub(super) fn in_boxes<T: 'static>(keys: Box<dyn Keys<T>>) -> Box<dyn Keys<Box<T>>> {
+    Box::new(InBoxes(keys))
 }
 
-impl<T: Send + 'static> ByKey<T> {
-    pub(crate) fn new(
-        inlet: Inlet<T>,
-        out: Filler<Laned<T>>,
-        keys: Box<dyn Keys<T>>,
-        edge: Joint<Laned<T>>,
-    ) -> Self {
-        ByKey {
-            inlet,
-            out,
-            keys,
-            edge,
-            left: Vec::new(),
-            until_look: 0,
-        }
+struct InBoxes<T>(Box<dyn Keys<T>>);
+
+impl<T> Keys<Box<T>> for InBoxes<T> {
+    fn enter(&mut self, item: &Box<T>) -> u32 {
+        self.0.enter(item)
     }
 
-    /// Forgets the keys of which nothing is inside any more.
-    fn forget(&mut self) {
-        match &self.edge {
-            Joint::Plain(edge) => edge.take_left(&mut self.left),
-            Joint::Boxed(edge) => edge.take_left(&mut self.left),
-        }
-        for lane in self.left.drain(..) {
-            self.keys.leave(lane);
-        }
+    fn leave(&mut self, lane: u32) {
+        self.0.leave(lane);
     }
-}
-
-impl<T: Send + 'static> Operator for ByKey<T> {
-    fn poll_work(&mut self, context: &mut Context<'_>, bench: &mut Bench) -> Poll<Step> {
-        loop {
-            if self.out.is_unwanted() {
-                return Poll::Ready(Step::End);
-            }
-            if self.out.poll_room().is_pending() {
-                return Poll::Pending;
-            }
-            if self.until_look == 0 {
-                self.until_look = LOT;
-                self.forget();
-            }
-            self.until_look -= 1;
-            match self.inlet.poll_next(context) {
-                Poll::Ready(Some(Envelope { item, ticket })) => {
-                    let due = bench.took();
-                    let entered = bench.shielded(ticket, || self.keys.enter(&item));
-                    match entered {
-                        Some((lane, ticket)) => {
-                            self.out.push(Envelope::new(Laned { lane, item }, ticket));
-                            bench.gave();
-                        }
-                        None => shield::discard(item),
-                    }
-                    if due {
-                        return Poll::Ready(Step::Pause);
-                    }
-                }
-                Poll::Ready(None) => return Poll::Ready(Step::End),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-    }
-
-    fn flush(&mut self) {
-        self.out.flush();
-    }
-
-    fn end(&mut self) {
-        self.out.end();
-    }
-
-    fn waits_inside(&self) -> bool {
-        true
-    }
-
-    fn cancel(&mut self, _: &Ledger) {}
-}
-
-/// A stage whose items carry lanes.
-pub(crate) struct Keyed<W>(W);
-
-impl<W: Work> Work for Keyed<W> {
-    type In = Laned<W::In>;
-    type Item = W::Item;
-    type Out = W::Out;
-    type Error = W::Error;
-
-    fn copy(input: &Laned<W::In>, copy: fn(&W::Item) -> W::Item) -> Laned<W::In> {
-        Laned {
-            lane: input.lane,
-            item: W::copy(&input.item, copy),
-        }
-    }
-
-    fn unpack(input: Laned<W::In>) -> W::Item {
-        W::unpack(input.item)
-    }
-
-    #[inline]
-    fn lane(input: &Laned<W::In>) -> u32 {
-        input.lane
-    }
-
-    #[inline]
-    fn process(
-        &mut self,
-        item: Laned<W::In>,
-    ) -> impl Future<Output = Result<W::Out, W::Error>> + Send {
-        self.0.process(item.item)
-    }
-
-    fn close(self) -> impl Future<Output = Result<(), W::Error>> + Send {
-        self.0.close()
-    }
-}
-
-pub(crate) fn keyed<W: Work, P>(parts: StationParts<W, P>) -> StationParts<Keyed<W>, P> {
-    parts.around(Keyed)
 }
 
 #[cfg(all(test, not(any(shuttle, loom))))]

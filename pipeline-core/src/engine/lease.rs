@@ -42,7 +42,7 @@ pub(super) struct Lease<W: Work, P: Fuse<W::Out>> {
 
 impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
     pub(super) fn new(task: Task, station: Arc<Station<W, P>>, input: Arc<Edge<W::In>>) -> Self {
-        let desk = Desk::new(Arc::clone(task.seat()), station.lane_of());
+        let desk = Desk::new(Arc::clone(task.seat()));
         Lease {
             task: Some(task),
             station,
@@ -91,6 +91,15 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
         self.current = Some(ticket);
         self.desk.tally.taken += 1;
         Some(item)
+    }
+
+    /// Gives up the next item whose key could not be had. What comes back is to be sent, with waiting, by the
+    /// caller.
+    pub(super) fn refuse(&mut self) -> Option<Option<Unsent<W::Item>>> {
+        let (ticket, error) = self.desk.next_refused()?;
+        self.current = Some(ticket);
+        self.desk.tally.taken += 1;
+        Some(self.failed(Failure::new(ErrorKind::Panicked, error), 1))
     }
 
     /// Another number for each item, and other ones in each run.
@@ -266,6 +275,10 @@ impl<W: Work, P: Fuse<W::Out>> Lease<W, P> {
         let ledger = self.station.hub.ledger();
         for envelope in self.desk.clear() {
             ledger.cancel(envelope);
+        }
+        while let Some((ticket, error)) = self.desk.next_refused() {
+            ledger.settle(ticket, Fate::Cancelled);
+            shield::discard(error);
         }
         self.input.retire(&mut self.desk);
     }

@@ -47,7 +47,7 @@ pub(crate) use filler::Filler;
 pub(crate) use hub::{Ended, Hub};
 pub(crate) use inlet::Inlet;
 pub(crate) use joint::Joint;
-pub(crate) use keys::{ByKey, Keys, Laned, keyed, keys};
+pub(crate) use keys::{Keys, keys};
 pub(crate) use limits::{LATE, LOT};
 pub(crate) use operator::Operator;
 pub(crate) use operators::{
@@ -68,7 +68,7 @@ pub(crate) use station::{Identity, Maker, StationParts, StationPlan, Work};
 pub(crate) use stream::StreamEnd;
 pub(crate) use {
     feed::launch_feed,
-    operator::{place_before_stage, place_operator},
+    operator::place_operator,
     outlet::launch_outlet,
     station::launch_station,
     supervisor::{Attendant, launch_supervisor},

@@ -14,9 +14,8 @@ use super::{
     envelope::Envelope,
     failures::{Told, Unsent},
     hub::{Hub, Link, Task},
-    joint::Joint,
     ledger::{Fate, Ledger},
-    limits::{CLOCK_EVERY, DEBT_NS},
+    limits::{CLOCK_EVERY, DEBT_NS, TURN_NS},
     pace::Timing,
     shield,
     tally::{Tally, Totals},
@@ -40,8 +39,9 @@ pub(crate) trait Operator: Send + 'static {
         false
     }
 
-    /// Hands on everything that is finished, before the task waits.
-    fn flush(&mut self);
+    /// Hands on everything that is finished, before the task waits. True if somebody was woken since this
+    /// was last asked.
+    fn flush(&mut self) -> bool;
 
     /// All is done: ends its outputs.
     fn end(&mut self);
@@ -63,7 +63,7 @@ pub(crate) enum Step {
 pub(crate) struct Bench {
     hub: Arc<Hub>,
     name: Arc<str>,
-    counts: Counts,
+    post: Arc<Post>,
     tally: Tally,
     /// Failures that have been counted and are to be told.
     failed: Vec<StageError>,
@@ -72,16 +72,12 @@ pub(crate) struct Bench {
     next_look: usize,
     /// Since when the task has its thread.
     turn_since: u64,
+    /// Since when it works without having handed on what came of it.
+    part_since: u64,
+    /// It has woken somebody since, who may wait for this thread.
+    owes: bool,
     /// It has waited since.
     waited: bool,
-}
-
-/// Where an operator's counts are added up.
-enum Counts {
-    /// In a report of its own.
-    Own(Arc<Post>),
-    /// It is a part of a stage, which counts the same items again, but for those that fail here.
-    OfStage(Box<dyn Fn(&mut Tally) + Send + Sync>),
 }
 
 /// The operator as the run sees it.
@@ -97,19 +93,17 @@ impl Bench {
             totals: Mutex::new(Totals::new(hub.now())),
         });
         hub.add(Arc::clone(&post) as Arc<dyn Link>);
-        Bench::with_counts(hub, name, Counts::Own(post))
-    }
-
-    fn with_counts(hub: &Arc<Hub>, name: Arc<str>, counts: Counts) -> Self {
         Bench {
             hub: Arc::clone(hub),
             name,
-            counts,
+            post,
             tally: Tally::default(),
             failed: Vec::new(),
             since_look: 0,
             next_look: 1,
             turn_since: hub.now(),
+            part_since: hub.now(),
+            owes: false,
             waited: false,
         }
     }
@@ -148,13 +142,29 @@ impl Bench {
     fn look(&mut self) -> bool {
         self.since_look = 0;
         self.next_look = (4 * self.next_look).min(CLOCK_EVERY);
-        self.hub.now().saturating_sub(self.turn_since) > DEBT_NS
+        self.hub.now().saturating_sub(self.part_since) > DEBT_NS
     }
 
     fn begin_turn(&mut self) {
         self.turn_since = self.hub.now();
+        self.part_since = self.turn_since;
+        self.owes = false;
         self.since_look = 0;
         self.next_look = 1;
+    }
+
+    /// A part of the turn is over, and what came of it has been handed on. Soon if that woke others, who may
+    /// sit where only this thread can run them, they get their turn; to give way costs more than most items do.
+    async fn end_part(&mut self, woke: bool) {
+        self.owes |= woke;
+        let now = self.hub.now();
+        let due = if self.owes { DEBT_NS } else { TURN_NS };
+        if now.saturating_sub(self.turn_since) > due {
+            rt::give_way().await;
+            self.begin_turn();
+        } else {
+            self.part_since = now;
+        }
     }
 
     /// An item has been given to a next step.
@@ -212,14 +222,8 @@ impl Bench {
         ledger.add(Fate::Failed, self.tally.failed_items);
         ledger.add(Fate::Filtered, self.tally.filtered_items);
         (self.tally.failed_items, self.tally.filtered_items) = (0, 0);
-        match &self.counts {
-            Counts::Own(post) => post.totals.lock().add(&mut self.tally, &Timing::default()),
-            Counts::OfStage(count) => {
-                self.tally.taken = self.tally.failed;
-                self.tally.given = 0;
-                count(&mut self.tally);
-            }
-        }
+        let mut totals = self.post.totals.lock();
+        totals.add(&mut self.tally, &Timing::default());
     }
 
     /// Tells the failures. Their order is kept.
@@ -261,24 +265,6 @@ pub(crate) fn place_operator<O: Operator>(
 ) -> impl FnOnce() + 'static {
     let runtime = task.hub().runtime().clone();
     let bench = Bench::new(task.hub(), name);
-    let driven = Driven { operator, bench };
-    move || runtime.spawn(drive(task, driven))
-}
-
-/// The same for one that is a part of the stage that reads `edge`.
-pub(crate) fn place_before_stage<O: Operator, T: Send + 'static>(
-    task: Task,
-    name: Arc<str>,
-    operator: O,
-    edge: Joint<T>,
-) -> impl FnOnce() + 'static {
-    let runtime = task.hub().runtime().clone();
-    let count = move |tally: &mut Tally| match &edge {
-        Joint::Plain(edge) => edge.count(tally),
-        Joint::Boxed(edge) => edge.count(tally),
-    };
-    let counts = Counts::OfStage(Box::new(count));
-    let bench = Bench::with_counts(task.hub(), name, counts);
     let driven = Driven { operator, bench };
     move || runtime.spawn(drive(task, driven))
 }
@@ -343,13 +329,12 @@ async fn drive<O: Operator>(task: Task, mut driven: Driven<O>) {
             }
         })
         .await;
-        driven.operator.flush();
+        let woke = driven.operator.flush();
         driven.bench.tell().await;
         match left {
             Left::Step(Step::Pause) => {
                 driven.bench.add_up();
-                rt::give_way().await;
-                driven.bench.begin_turn();
+                driven.bench.end_part(woke).await;
             }
             Left::Step(Step::End) => {
                 driven.operator.end();

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Weak};
 
 use super::{
-    edge::{Consumer, CrewPlan, Edge, Keyed},
+    edge::{Consumer, CrewPlan, Edge},
     failures::{Failure, Told},
     feed::Preparation,
     hub::{Hub, Task},
     joint::{Joint, boxing, is_large, unboxing},
+    keys::Keys,
     lease::Lease,
     pool::Pool,
     recovery::Recovery,
@@ -33,10 +34,6 @@ pub(crate) trait Work: Send + 'static {
     type Error: Into<BoxError> + Send + 'static;
     fn copy(input: &Self::In, copy: fn(&Self::Item) -> Self::Item) -> Self::In;
     fn unpack(input: Self::In) -> Self::Item;
-    /// The lane of an item of a keyed stage.
-    fn lane(_: &Self::In) -> u32 {
-        0
-    }
     fn process(
         &mut self,
         item: Self::In,
@@ -72,8 +69,6 @@ pub(crate) struct StationPlan {
     pub(crate) fused_name: Arc<str>,
     pub(crate) parallelism: usize,
     pub(crate) ordered: bool,
-    /// One item of a lane at a time, in order.
-    pub(crate) keyed: bool,
     pub(crate) window: usize,
     /// Workers run on blocking threads.
     pub(crate) blocking: bool,
@@ -100,29 +95,9 @@ pub(crate) struct StationParts<W: Work, P> {
     pub(crate) plan: StationPlan,
     pub(crate) maker: Maker<W>,
     pub(crate) recovery: Recovery<W::Item>,
+    /// Of a keyed stage: one item of a key at a time, in order.
+    pub(crate) keys: Option<Box<dyn Keys<W::In>>>,
     pub(crate) fuse: P,
-}
-
-impl<W: Work, P> StationParts<W, P> {
-    /// With something around the work, for items that travel in another form.
-    pub(super) fn around<V: Work<Item = W::Item>>(self, around: fn(W) -> V) -> StationParts<V, P> {
-        let StationParts {
-            plan,
-            mut maker,
-            recovery,
-            fuse,
-        } = self;
-        let maker: Maker<V> = Box::new(move || {
-            let making = maker();
-            Box::pin(async move { making.await.map(around) })
-        });
-        StationParts {
-            plan,
-            maker,
-            recovery,
-            fuse,
-        }
-    }
 }
 
 /// Puts a stage behind `input`, and gives its output. Nothing runs yet.
@@ -180,6 +155,7 @@ fn place<W: Work, P: Fuse<W::Out>>(
         plan,
         maker,
         recovery,
+        keys,
         fuse,
     } = parts;
     let upstream: Weak<Edge<W::In>> = Arc::downgrade(input);
@@ -206,7 +182,7 @@ fn place<W: Work, P: Fuse<W::Out>>(
         lingers: !plan.blocking,
         own_threads: plan.blocking,
     };
-    let (prepares, keyed) = (plan.prepares, plan.keyed);
+    let prepares = plan.prepares;
     let states = Pool::new(maker, plan.parallelism);
     let station = Arc::new(Station {
         hub: Arc::clone(hub),
@@ -223,14 +199,10 @@ fn place<W: Work, P: Fuse<W::Out>>(
         let station = Arc::clone(&station);
         preparations.push(Box::pin(async move { worker::prepare(&station).await }));
     }
-    input.read_by(crew, keyed.then_some(W::lane), station);
+    input.read_by(crew, keys, station);
 }
 
 impl<W: Work, P: Fuse<W::Out>> Station<W, P> {
-    pub(super) fn lane_of(&self) -> Keyed<W::In> {
-        self.plan.keyed.then_some(W::lane)
-    }
-
     /// Tells that an item has failed for good.
     pub(super) fn tell(
         &self,

@@ -8,7 +8,7 @@ use std::{future::poll_fn, pin::pin};
 
 pub(super) use self::states::{close_state, prepare};
 use self::{
-    run::{process, step},
+    run::{process, refuse, step},
     states::{acquire, leave},
 };
 use super::{
@@ -34,6 +34,7 @@ pub(super) async fn work<W: Work, P: Fuse<W::Out>>(mut lease: Lease<W, P>) {
         let Claim::Run { item_ns } = poll_fn(|_| lease.claim()).await else {
             break;
         };
+        refuse(&mut lease, &mut turn).await;
         turn.before_run(&mut lease, item_ns).await;
         process(
             &mut lease,

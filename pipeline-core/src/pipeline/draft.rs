@@ -81,11 +81,10 @@ impl StageDraft {
         self.name.is_some() || self.set.is_set()
     }
 
-    /// The step as it will run. Completes `recovery` by what the stage brings.
+    /// The step as it will run. Completes `typed` by what the stage brings, and takes out what is not used.
     pub(super) fn resolve<T>(
         self,
-        recovery: &mut Recovery<T>,
-        has_key: bool,
+        typed: &mut Typed<T>,
         fused: Vec<&'static str>,
         input: Port,
     ) -> (Arc<Node>, StationPlan) {
@@ -97,6 +96,7 @@ impl StageDraft {
             blocking,
             prepares,
         } = self;
+        let Typed { recovery, keys } = typed;
         let parallelism = set.parallelism.or(own.parallelism).unwrap_or(1);
         let order = set.order.or(own.order).unwrap_or(Order::Ordered);
         let window = set
@@ -113,6 +113,10 @@ impl StageDraft {
             recovery.copy = None;
         }
         let retry_if_alone = recovery.transient.is_some() && recovery.retry.is_none();
+        let has_key = keys.is_some();
+        if order != Order::Keyed {
+            *keys = None;
+        }
         let called = match (own.name, kind) {
             (Some(name), _) => Kind::Type(name),
             (None, kind) => kind,
@@ -144,7 +148,6 @@ impl StageDraft {
             fused_name: Arc::default(),
             parallelism,
             ordered: order == Order::Ordered,
-            keyed: order == Order::Keyed,
             window,
             blocking,
             prepares,

@@ -23,7 +23,7 @@ mod tail;
 use std::{fmt, marker::PhantomData};
 
 pub(crate) use assembly::Assembly;
-pub(crate) use graph::{BUFFER, Graph, Node};
+pub(crate) use graph::{Graph, Node};
 pub use operators::{Schedule, Upstream};
 pub use tail::{Closed, Fused, Mapped, Open, StageTail, Tail};
 

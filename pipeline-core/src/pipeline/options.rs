@@ -63,11 +63,11 @@ impl<T, L> Pipeline<T, L> {
     /// inside the [`window`](Self::window), and takes no permit: so a key that hangs holds up itself alone, and
     /// what fills the window. Key and permit are held through retries and their pauses, and on a
     /// [`blocking`](Pipeline::blocking) stage until the body has come back; a failed or filtered item hands its
-    /// key to the next one. Keys of which nothing is inside are forgotten. `key` runs in a task of its own
-    /// before the stage; if it panics (or `Hash` or `Eq` of the key do), that item fails, under the name of the stage.
+    /// key to the next one. Keys of which nothing is inside are forgotten. `key` runs in
+    /// the workers, for one item after another: a slow one holds up the stage. If it panics (or `Hash` or `Eq` of the
+    /// key do), that item fails, under the name of the stage.
     ///
-    /// Up to 192 items more wait before the keyed part of the stage. A later stage that is
-    /// [`unordered`](Self::unordered) loses the order again; [`Job::plan`](crate::Job::plan) says so.
+    /// A later stage that is [`unordered`](Self::unordered) loses the order again; [`Job::plan`](crate::Job::plan) says so.
     ///
     /// ```
     /// use pipeline_core::prelude::*;

@@ -6,12 +6,12 @@ use std::{fmt, sync::Arc};
 use super::{
     assembly::Assembly,
     draft::StageDraft,
-    graph::{BUFFER, Node, Operator, Port},
+    graph::{Node, Operator, Port},
 };
 use crate::{
     engine::{
-        ByKey, Filler, Fuse, Identity, Inlet, Joint, Keys, Laned, Maker, Recovery, Role,
-        StationParts, StationPlan, Work, keyed, launch_station, place_before_stage,
+        Fuse, Identity, Joint, Keys, Maker, Recovery, StationParts, StationPlan, Work,
+        launch_station,
     },
     plan::Mistake,
     stage::{Adapt, Map, Stage, by_cloning},
@@ -70,14 +70,14 @@ impl<T: Send + 'static> Closed<T> {
     fn followed_by<W: Work<In = T, Item = T>, P: Fuse<W::Out>>(
         self,
         draft: StageDraft,
-        typed: Typed<T>,
+        mut typed: Typed<T>,
         maker: Maker<W>,
         fuse: P,
         fused: Vec<&'static str>,
     ) -> Closed<P::Out> {
-        let Typed { mut recovery, keys } = typed;
         let (from, upstream) = self.split();
-        let (node, plan) = draft.resolve(&mut recovery, keys.is_some(), fused, from);
+        let (node, plan) = draft.resolve(&mut typed, fused, from);
+        let Typed { recovery, keys } = typed;
         Closed::new(node, move |assembly, from| {
             let input = upstream(assembly);
             let (name, fused_name) = assembly.names(&from.node);
@@ -90,36 +90,13 @@ impl<T: Send + 'static> Closed<T> {
                 plan,
                 maker,
                 recovery,
+                keys,
                 fuse,
             };
             let hub = Arc::clone(assembly.hub());
-            match keys.filter(|_| parts.plan.keyed) {
-                Some(keys) => {
-                    let (name, parts) = (Arc::clone(&parts.plan.name), keyed(parts));
-                    let laned = by_key(assembly, name, input, keys);
-                    launch_station(&hub, parts, &laned, &mut assembly.preparations)
-                }
-                None => launch_station(&hub, parts, &input, &mut assembly.preparations),
-            }
+            launch_station(&hub, parts, &input, &mut assembly.preparations)
         })
     }
-}
-
-/// Puts before a keyed stage what tells the lane of each item. Gives the edge between the two.
-fn by_key<T: Send + 'static>(
-    assembly: &mut Assembly,
-    name: Arc<str>,
-    input: Joint<T>,
-    keys: Box<dyn Keys<T>>,
-) -> Joint<Laned<T>> {
-    let task = assembly.hub().task(Role::Operator);
-    let edge = Joint::new(assembly.hub(), BUFFER);
-    let filler = Filler::new(edge.clone(), task.seat());
-    let inlet = Inlet::new(input, task.seat());
-    let operator = ByKey::new(inlet, filler, keys, edge.clone());
-    let start = place_before_stage(task, name, operator, edge.clone());
-    assembly.at_start(move |_| start());
-    edge
 }
 
 /// The options of a stage that speak of its items.

@@ -1,21 +1,24 @@
 //! The consumer's side of an edge that a stage reads: who works, who waits, who is started next.
 
-use std::{mem, sync::Arc, task::Poll};
+use std::{collections::VecDeque, mem, sync::Arc, task::Poll};
 
 use super::{
     Action, Edge, Producer, State,
-    lanes::{LaneOf, Lanes},
+    lanes::{Keyring, Lanes, Run},
 };
 use crate::engine::{
     envelope::Envelope,
     gate::Gate,
     hub::Hub,
+    keys::Keys,
     ledger::Fate,
-    limits::{COUNTED_NS, RUN_NS},
+    limits::{COUNTED_NS, LOT, RUN_NS},
     pace::{Pace, Timing},
     seat::Seat,
     tally::{Tally, Totals},
+    ticket::Ticket,
 };
+use crate::error::BoxError;
 use crate::report::StageReport;
 
 /// The stage that reads an edge.
@@ -43,9 +46,6 @@ pub(in crate::engine) struct CrewPlan {
     /// Whether each worker has a thread of its own, whatever the runtime has.
     pub(in crate::engine) own_threads: bool,
 }
-
-/// See [`Lanes`].
-pub(in crate::engine) type Keyed<T> = Option<LaneOf<T>>;
 
 pub(super) struct Crew<T> {
     plan: CrewPlan,
@@ -88,12 +88,11 @@ pub(in crate::engine) struct Desk<T> {
     live: bool,
     idle: bool,
     parked: bool,
-    /// The next item last.
-    run: Vec<Envelope<T>>,
+    run: Run<T>,
     /// The sequence of the item that is taken next.
     next: u64,
-    /// Tells the lane of an item, in a keyed stage.
-    lane_of: Keyed<T>,
+    /// Items that have failed when their keys were looked up.
+    refused: VecDeque<(Ticket, BoxError)>,
     /// The lanes of what has been taken from the run and whose lanes are not free yet.
     held: Vec<u32>,
     /// What is to be added up at the next claim.
@@ -113,16 +112,16 @@ pub(in crate::engine) enum Claim {
 }
 
 impl<T> Desk<T> {
-    pub(in crate::engine) fn new(seat: Arc<Seat>, lane_of: Keyed<T>) -> Self {
+    pub(in crate::engine) fn new(seat: Arc<Seat>) -> Self {
         Desk {
             seat,
             place: None,
             live: true,
             idle: false,
             parked: false,
-            run: Vec::new(),
+            run: Run::default(),
             next: 0,
-            lane_of,
+            refused: VecDeque::new(),
             held: Vec::new(),
             tally: Tally::default(),
             timing: Timing::default(),
@@ -142,30 +141,44 @@ impl<T> Desk<T> {
     }
 
     pub(in crate::engine) fn left(&self) -> usize {
-        self.run.len()
+        self.run.items.len()
     }
 
     #[inline]
     pub(in crate::engine) fn next(&mut self) -> Option<Envelope<T>> {
-        let envelope = self.run.pop()?;
+        let envelope = self.run.items.pop()?;
         self.next += 1;
-        if let Some(lane_of) = self.lane_of {
-            self.held.push(lane_of(&envelope.item));
-        }
+        self.held.extend(self.run.lanes.pop());
         Some(envelope)
+    }
+
+    /// The next item that has failed before it could be worked on, and why. It has its place in the order.
+    pub(in crate::engine) fn next_refused(&mut self) -> Option<(Ticket, BoxError)> {
+        let refused = self.refused.pop_front()?;
+        self.next += 1;
+        Some(refused)
     }
 
     /// The rest of the run, for dropping it.
     pub(in crate::engine) fn clear(&mut self) -> Vec<Envelope<T>> {
-        mem::take(&mut self.run)
+        mem::take(&mut self.run).items
     }
+}
+
+/// Whoever fills an edge is told that there is room. True if there is somebody.
+fn resume(upstream: Option<Arc<dyn Producer>>) -> bool {
+    let Some(upstream) = upstream else {
+        return false;
+    };
+    upstream.resume();
+    true
 }
 
 impl<T: Send + 'static> Edge<T> {
     pub(in crate::engine) fn read_by(
         self: &Arc<Self>,
         plan: CrewPlan,
-        keyed: Keyed<T>,
+        keys: Option<Box<dyn Keys<T>>>,
         consumer: Arc<dyn Consumer<T>>,
     ) {
         let crew = Crew {
@@ -173,7 +186,7 @@ impl<T: Send + 'static> Edge<T> {
             plan,
             consumer: Some(consumer),
             returned: Vec::new(),
-            lanes: keyed.map(Lanes::new),
+            lanes: keys.map(Lanes::new),
             next_out: 0,
             alive: 0,
             stuck: 0,
@@ -229,46 +242,74 @@ impl<T: Send + 'static> Edge<T> {
                 return Poll::Ready(Claim::Run { item_ns });
             }
             let room = usize::try_from(output.room(crew.next_out)).unwrap_or(usize::MAX);
-            let ready = state.ring.ready();
-            if ready == 0 || room == 0 {
+            if state.ring.ready() == 0 || room == 0 || crew.looks_up() {
                 return self.rest(guard, desk, output);
             }
+            let most = crew.pace.run().min(crew.plan.share);
             desk.next = crew.next_out;
-            let most = crew.pace.run().min(crew.plan.share).min(room);
-            let run = &mut desk.run;
-            let mut count = 0;
-            match &mut crew.lanes {
-                None => state.ring.take_backwards(most, |envelope| {
-                    count += 1;
-                    run.push(envelope);
-                }),
-                Some(lanes) => {
-                    state.ring.take(most, |envelope| {
-                        count += 1;
-                        lanes.admit(envelope, run);
-                    });
-                    run.reverse();
+            if let Some(lanes) = &mut crew.lanes
+                && let Some(mut keyring) = lanes.take_keyring()
+            {
+                // as much as is worth two locks, also where a run is short
+                let most = most.max(LOT).min(room);
+                state.ring.take(most, |envelope| keyring.add(envelope));
+                crew.next_out += keyring.len() as u64;
+                let upstream = state.took(self);
+                drop(guard);
+                desk.woke |= resume(upstream);
+                if self.look_up(desk, keyring) {
+                    return Poll::Ready(Claim::Run { item_ns });
                 }
+                continue;
             }
-            crew.next_out += count;
-            desk.timing.full = count == most as u64;
+            let (most, run) = (most.min(room), &mut desk.run.items);
+            state
+                .ring
+                .take_backwards(most, |envelope| run.push(envelope));
+            let count = run.len();
+            crew.next_out += count as u64;
+            desk.timing.full = count == most;
             let upstream = state.took(self);
-            let nothing = desk.run.is_empty();
-            let action = if nothing {
+            let action = if count == 0 {
                 Action::Nothing
             } else {
                 state.serve(self)
             };
             drop(guard);
-            if let Some(upstream) = upstream {
-                upstream.resume();
-                desk.woke = true;
-            }
+            desk.woke |= resume(upstream);
             desk.woke |= self.act(action);
-            if !nothing {
+            if count > 0 {
                 return Poll::Ready(Claim::Run { item_ns });
             }
         }
+    }
+
+    /// Finds the lanes of new items. True if there is something to do for this worker.
+    fn look_up(self: &Arc<Self>, desk: &mut Desk<T>, mut keyring: Keyring<T>) -> bool {
+        let wanted = keyring.look_up(|| self.hub.stopped(), &mut desk.refused);
+        let mut state = self.state.lock();
+        let unwanted = if wanted && !self.is_unwanted() {
+            Vec::new()
+        } else {
+            keyring.give_up()
+        };
+        let Some(crew) = state.crew.as_mut() else {
+            return false;
+        };
+        let most = crew.pace.run().min(crew.plan.share);
+        if let Some(lanes) = &mut crew.lanes {
+            lanes.admit(keyring, most, &mut desk.run);
+        }
+        desk.run.reverse();
+        desk.timing.full = desk.left() == most;
+        let action = state.serve(self);
+        drop(state);
+        let ledger = self.hub.ledger();
+        unwanted
+            .into_iter()
+            .for_each(|envelope| ledger.cancel(envelope));
+        desk.woke |= self.act(action);
+        desk.left() > 0 || !desk.refused.is_empty()
     }
 
     /// Nothing to do, or no room for what would come of it: lingers or leaves.
@@ -279,7 +320,7 @@ impl<T: Send + 'static> Edge<T> {
         output: &Arc<Edge<O>>,
     ) -> Poll<Claim> {
         let state = &mut *guard;
-        let no_room = state.ring.ready() > 0;
+        let no_room = state.claimable() > 0;
         let Some(crew) = state.crew.as_mut() else {
             return Poll::Ready(Claim::Leave);
         };
@@ -317,7 +358,7 @@ impl<T: Send + 'static> Edge<T> {
         desk.seat.rest();
         let items_wait = self.gate.park();
         let holds_lanes = desk.held.len() > usize::from(in_work);
-        if desk.run.is_empty() && !items_wait && !holds_lanes {
+        if desk.left() == 0 && !items_wait && !holds_lanes {
             return;
         }
         self.give_back(desk, in_work, None);
@@ -356,15 +397,6 @@ impl<T: Send + 'static> Edge<T> {
         let action = state.serve(self);
         drop(state);
         desk.woke |= self.act(action);
-    }
-
-    /// The lanes of items that have left since this was last asked, into `into`, which is empty.
-    pub(in crate::engine) fn take_left(&self, into: &mut Vec<u32>) {
-        let mut state = self.state.lock();
-        let lanes = state.crew.as_mut().and_then(|crew| crew.lanes.as_mut());
-        if let Some(lanes) = lanes {
-            lanes.take_left(into);
-        }
     }
 
     /// Adds up what somebody else than a worker has decided about items of this edge.
@@ -429,6 +461,7 @@ impl<T: Send + 'static> Edge<T> {
 /// What a run leaves behind when it is taken apart.
 pub(super) struct Cleared<T> {
     pub(super) waiting: Vec<Envelope<T>>,
+    pub(super) keys: Option<Keyring<T>>,
     pub(super) consumer: Option<Arc<dyn Consumer<T>>>,
 }
 
@@ -440,9 +473,19 @@ pub(super) struct Finished<T> {
 }
 
 impl<T> State<T> {
+    /// Items that nobody has claimed yet, and that a worker could claim.
+    #[inline]
+    fn claimable(&self) -> usize {
+        if self.crew.as_ref().is_some_and(Crew::looks_up) {
+            // whoever does so sees to the items behind (I5)
+            return 0;
+        }
+        self.ring.ready()
+    }
+
     #[inline]
     fn available(&self) -> usize {
-        self.ring.ready() + self.crew.as_ref().map_or(0, Crew::runnable)
+        self.claimable() + self.crew.as_ref().map_or(0, Crew::runnable)
     }
 
     /// Who has to be woken or started because of what can be taken now? To be called after every
@@ -531,8 +574,14 @@ impl<T> Crew<T> {
     pub(super) fn clear(&mut self) -> Cleared<T> {
         Cleared {
             waiting: self.take_waiting(),
+            keys: self.lanes.as_mut().and_then(Lanes::retire),
             consumer: self.consumer.take(),
         }
+    }
+
+    /// Whether a worker is looking up keys. Nobody else can, so that they stay in order.
+    fn looks_up(&self) -> bool {
+        self.lanes.as_ref().is_some_and(Lanes::is_out)
     }
 
     /// Items that have been claimed before, and could be worked on.
@@ -667,17 +716,17 @@ impl<T> Crew<T> {
             return false;
         };
         desk.next = first;
-        desk.run.push(envelope);
+        let run = &mut desk.run.items;
+        run.push(envelope);
         let most = self.pace.run().min(self.plan.share) as u64;
         while let Some((sequence, _)) = self.returned.last()
             && sequence - first < most
-            && *sequence == first + desk.run.len() as u64
+            && *sequence == first + run.len() as u64
         {
-            desk.run
-                .extend(self.returned.pop().map(|(_, envelope)| envelope));
+            run.extend(self.returned.pop().map(|(_, envelope)| envelope));
         }
-        desk.run.reverse();
-        desk.timing.full = desk.run.len() as u64 == most;
+        run.reverse();
+        desk.timing.full = run.len() as u64 == most;
         true
     }
 
@@ -690,8 +739,8 @@ impl<T> Crew<T> {
         let most = self.pace.run().min(self.plan.share);
         lanes.take(most, &mut desk.run);
         desk.run.reverse();
-        desk.timing.full = desk.run.len() == most;
-        !desk.run.is_empty()
+        desk.timing.full = desk.left() == most;
+        desk.left() > 0
     }
 
     /// What the worker has begun is delivered, but for the last `in_work`, and only their lanes are still
@@ -712,7 +761,7 @@ impl<T> Crew<T> {
 
     /// Keeps the lowest sequence last, also when several workers give back at once.
     fn take_back(&mut self, desk: &mut Desk<T>) {
-        if desk.run.is_empty() {
+        if desk.left() == 0 {
             return;
         }
         if let Some(lanes) = &mut self.lanes {
@@ -730,9 +779,10 @@ impl<T> Crew<T> {
             .returned
             .partition_point(|(sequence, _)| *sequence > first);
         // the run lies with its first item last
-        let last = first + desk.run.len() as u64 - 1;
+        let last = first + desk.left() as u64 - 1;
         let rest = desk
             .run
+            .items
             .drain(..)
             .enumerate()
             .map(|(back, envelope)| (last - back as u64, envelope));

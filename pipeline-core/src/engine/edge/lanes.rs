@@ -1,18 +1,24 @@
 //! Items that are to be worked on one at a time and in order within their lane, and side by side across
 //! lanes: what a keyed stage's crew has beside the ring.
 //!
-//! A lane is the number of a key; who has which is known to whoever puts the items in. A lane is
+//! A lane is the number of a key; who has which is known to the [`Keyring`]. A lane is
 //! *taken* while a worker has items of it, delivered or not; what is claimed of it meanwhile waits in
 //! the lane's own queue, inside the window. When the worker has delivered them the lane is free again, and
 //! runnable if items wait in it.
 
 use std::{collections::VecDeque, mem};
 
-use crate::engine::envelope::Envelope;
+use crate::{
+    engine::{envelope::Envelope, keys::Keys, shield, ticket::Ticket},
+    error::BoxError,
+};
 
-#[derive(Debug)]
+/// No lane, or none yet.
+const NONE: u32 = u32::MAX;
+
 pub(super) struct Lanes<T> {
-    of: LaneOf<T>,
+    /// None while a worker has it.
+    keyring: Option<Keyring<T>>,
     lanes: Vec<Lane<T>>,
     /// Free lanes with items, the one that has waited longest first.
     runnable: VecDeque<u32>,
@@ -20,14 +26,28 @@ pub(super) struct Lanes<T> {
     runnable_items: usize,
     /// The number of the claim that is being made.
     claim: u64,
-    /// The lane of each item that has been delivered, for whoever counts what is inside.
+    /// The lane of each item that has been delivered since keys were last looked up.
     left: Vec<u32>,
 }
 
-/// Tells the lane of an item.
-pub(in crate::engine) type LaneOf<T> = fn(&T) -> u32;
+/// What a worker takes along to look up keys, which is the user's code, without the lock.
+pub(super) struct Keyring<T> {
+    keys: Box<dyn Keys<T>>,
+    /// Lanes of items that have left.
+    left: Vec<u32>,
+    /// The items that it looks up, in order; each with its lane.
+    lot: Vec<(u32, Envelope<T>)>,
+}
 
+/// Items on a worker's desk.
 #[derive(Debug)]
+pub(super) struct Run<T> {
+    /// The next one last.
+    pub(super) items: Vec<Envelope<T>>,
+    /// Their lanes, in a keyed stage.
+    pub(super) lanes: Vec<u32>,
+}
+
 struct Lane<T> {
     /// By which claim.
     taken: Option<u64>,
@@ -35,9 +55,13 @@ struct Lane<T> {
 }
 
 impl<T> Lanes<T> {
-    pub(super) fn new(of: LaneOf<T>) -> Self {
+    pub(super) fn new(keys: Box<dyn Keys<T>>) -> Self {
         Lanes {
-            of,
+            keyring: Some(Keyring {
+                keys,
+                left: Vec::new(),
+                lot: Vec::new(),
+            }),
             lanes: Vec::new(),
             runnable: VecDeque::new(),
             runnable_items: 0,
@@ -67,44 +91,62 @@ impl<T> Lanes<T> {
         self.claim += 1;
     }
 
+    /// Whether a worker looks up keys, so that nobody else can.
+    pub(super) fn is_out(&self) -> bool {
+        self.keyring.is_none()
+    }
+
+    pub(super) fn take_keyring(&mut self) -> Option<Keyring<T>> {
+        let mut keyring = self.keyring.take()?;
+        mem::swap(&mut self.left, &mut keyring.left);
+        Some(keyring)
+    }
+
     /// Takes free lanes with items, up to `most` items in all, the first one first.
-    pub(super) fn take(&mut self, most: usize, run: &mut Vec<Envelope<T>>) {
-        while run.len() < most
-            && let Some(lane) = self.runnable.pop_front()
+    pub(super) fn take(&mut self, most: usize, run: &mut Run<T>) {
+        while run.items.len() < most
+            && let Some(number) = self.runnable.pop_front()
         {
-            let Lane { taken, queue } = &mut self.lanes[lane as usize];
+            let Lane { taken, queue } = &mut self.lanes[number as usize];
             *taken = Some(self.claim);
             self.runnable_items -= queue.len();
-            let count = queue.len().min(most - run.len());
-            run.extend(queue.drain(..count));
+            for envelope in queue.drain(..queue.len().min(most - run.items.len())) {
+                run.push(number, envelope);
+            }
         }
     }
 
-    /// A new item: into the run if its lane is free, or is the worker's own and has nobody waiting; else
-    /// into its queue.
-    pub(super) fn admit(&mut self, envelope: Envelope<T>, run: &mut Vec<Envelope<T>>) {
-        let (number, claim) = ((self.of)(&envelope.item), self.claim);
-        let lane = self.lane(number);
-        let mine = lane.taken.is_none_or(|by| by == claim);
-        if lane.queue.is_empty() && mine {
-            lane.taken = Some(claim);
-            run.push(envelope);
-            return;
+    /// New items, whose keys have been looked up. Those whose lanes are free, or the worker's own with nobody
+    /// waiting, go into the run, up to `most`; the others into their queues.
+    pub(super) fn admit(&mut self, mut keyring: Keyring<T>, most: usize, run: &mut Run<T>) {
+        // others have claimed since the keyring was taken
+        self.begin();
+        let claim = self.claim;
+        for (number, envelope) in keyring.lot.drain(..) {
+            let lane = self.lane(number);
+            let mine = lane.taken.is_none_or(|by| by == claim);
+            if lane.queue.is_empty() && mine && run.items.len() < most {
+                lane.taken = Some(claim);
+                run.push(number, envelope);
+                continue;
+            }
+            let (is_free, is_first) = (lane.taken.is_none(), lane.queue.is_empty());
+            lane.queue.push_back(envelope);
+            if is_free {
+                self.runnable_items += 1;
+                if is_first {
+                    self.runnable.push_back(number);
+                }
+            }
         }
-        lane.queue.push_back(envelope);
-        let taken = lane.taken.is_some();
-        // a free lane with items is runnable already
-        self.runnable_items += usize::from(!taken);
+        self.keyring = Some(keyring);
     }
 
-    /// Items that were not begun, the next one last, go back to the front of their queues. Their lanes are
-    /// still taken.
-    pub(super) fn put_back(&mut self, run: &mut Vec<Envelope<T>>) -> Vec<u32> {
-        let mut lanes = Vec::with_capacity(run.len());
-        for envelope in run.drain(..) {
-            let number = (self.of)(&envelope.item);
-            lanes.push(number);
-            self.lane(number).queue.push_front(envelope);
+    /// Items that were not begun go back to the front of their queues. Gives their lanes, which are still taken.
+    pub(super) fn put_back(&mut self, run: &mut Run<T>) -> Vec<u32> {
+        let lanes = mem::take(&mut run.lanes);
+        for (number, envelope) in lanes.iter().zip(run.items.drain(..)) {
+            self.lane(*number).queue.push_front(envelope);
         }
         lanes
     }
@@ -130,11 +172,6 @@ impl<T> Lanes<T> {
         self.left.push(number);
     }
 
-    /// The lanes of the items that have left since this was last asked, into `into`, which is empty.
-    pub(super) fn take_left(&mut self, into: &mut Vec<u32>) {
-        mem::swap(&mut self.left, into);
-    }
-
     /// Everything that waits, for dropping it outside of the lock.
     pub(super) fn clear(&mut self) -> Vec<Envelope<T>> {
         self.runnable.clear();
@@ -142,16 +179,94 @@ impl<T> Lanes<T> {
         let lanes = self.lanes.iter_mut();
         lanes.flat_map(|lane| mem::take(&mut lane.queue)).collect()
     }
+
+    /// The keys, for dropping them there as well: nothing is looked up any more.
+    pub(super) fn retire(&mut self) -> Option<Keyring<T>> {
+        self.keyring.take()
+    }
+}
+
+impl<T> Keyring<T> {
+    /// Takes an item to look up its key.
+    pub(super) fn add(&mut self, envelope: Envelope<T>) {
+        self.lot.push((NONE, envelope));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lot.len()
+    }
+
+    /// Forgets the keys of which nothing is inside any more, and finds the lanes of the items. Those whose key
+    /// panics are given up. False if the run was `stopped` meanwhile, and nothing is to become of the items.
+    /// To be called without the lock.
+    pub(super) fn look_up(
+        &mut self,
+        stopped: impl Fn() -> bool,
+        refused: &mut VecDeque<(Ticket, BoxError)>,
+    ) -> bool {
+        let Keyring { keys, left, lot } = self;
+        left.drain(..).for_each(|lane| keys.leave(lane));
+        let mut errors = Vec::new();
+        for (lane, envelope) in lot.iter_mut() {
+            if stopped() {
+                shield::discard(errors);
+                return false;
+            }
+            match shield::call(|| keys.enter(&envelope.item)) {
+                Ok(found) => *lane = found,
+                Err(payload) => errors.push(shield::panic_error(payload)),
+            }
+        }
+        if !errors.is_empty() {
+            let given_up: Vec<_> = lot.extract_if(.., |(lane, _)| *lane == NONE).collect();
+            for ((_, Envelope { item, ticket }), error) in given_up.into_iter().zip(errors) {
+                shield::discard(item);
+                refused.push_back((ticket, error));
+            }
+        }
+        true
+    }
+
+    /// The items, if nobody wants them any more.
+    pub(super) fn give_up(&mut self) -> Vec<Envelope<T>> {
+        let lot = mem::take(&mut self.lot).into_iter();
+        lot.map(|(_, envelope)| envelope).collect()
+    }
+}
+
+impl<T> Default for Run<T> {
+    fn default() -> Self {
+        Run {
+            items: Vec::new(),
+            lanes: Vec::new(),
+        }
+    }
+}
+
+impl<T> Run<T> {
+    fn push(&mut self, lane: u32, envelope: Envelope<T>) {
+        self.items.push(envelope);
+        self.lanes.push(lane);
+    }
+
+    /// The first one last, as it is worked on.
+    pub(super) fn reverse(&mut self) {
+        self.items.reverse();
+        self.lanes.reverse();
+    }
 }
 
 #[cfg(all(test, not(any(shuttle, loom))))]
 mod tests {
     use super::*;
-    use crate::engine::ticket::Ticket;
+    use crate::engine::keys::keys;
 
-    /// Items of lane `n % 10`.
+    /// Items have the key `n % 10`, and thus lanes in the order in which these come.
     fn lanes() -> Lanes<u32> {
-        Lanes::new(|item| item % 10)
+        Lanes::new(keys(|item: &u32| {
+            assert_ne!(*item, 99, "a panic of the test");
+            item % 10
+        }))
     }
 
     fn item(item: u32) -> Envelope<u32> {
@@ -164,48 +279,93 @@ mod tests {
         )
     }
 
-    fn items(run: &[Envelope<u32>]) -> Vec<u32> {
-        run.iter().map(|envelope| envelope.item).collect()
+    /// A worker claims these, and takes up to `most` of them.
+    fn claim(lanes: &mut Lanes<u32>, items: &[u32], most: usize) -> (Run<u32>, usize) {
+        let (mut run, mut refused) = (Run::default(), VecDeque::new());
+        lanes.begin();
+        let mut keyring = lanes.take_keyring().expect("nobody else has it");
+        assert!(lanes.is_out());
+        items.iter().for_each(|n| keyring.add(item(*n)));
+        assert!(keyring.look_up(|| false, &mut refused));
+        lanes.admit(keyring, most, &mut run);
+        (run, refused.len())
+    }
+
+    fn items(run: &Run<u32>) -> Vec<u32> {
+        assert_eq!(run.items.len(), run.lanes.len());
+        run.items.iter().map(|envelope| envelope.item).collect()
     }
 
     #[test]
     fn what_comes_for_a_taken_lane_waits_in_order() {
-        let (mut lanes, mut first, mut second) = (lanes(), Vec::new(), Vec::new());
-        for n in [1, 11, 2] {
-            lanes.admit(item(n), &mut first);
-        }
-        assert_eq!(items(&first), [1, 11, 2]);
-        lanes.begin();
-        for n in [21, 3, 31] {
-            lanes.admit(item(n), &mut second);
-        }
+        let mut lanes = lanes();
+        let (mut first, _) = claim(&mut lanes, &[1, 11, 2], 8);
+        assert_eq!(
+            (items(&first), &*first.lanes),
+            (vec![1, 11, 2], &[0, 0, 1][..])
+        );
+        let (second, _) = claim(&mut lanes, &[21, 3, 31], 8);
         assert_eq!((items(&second), lanes.runnable()), (vec![3], 0));
-        lanes.free(1);
+        lanes.free(0);
         assert_eq!(lanes.runnable(), 2);
-        second.clear();
+        let mut second = Run::default();
         lanes.take(1, &mut second);
         assert_eq!((items(&second), lanes.runnable()), (vec![21], 0));
-        lanes.free(1);
+        lanes.free(0);
         lanes.take(8, &mut first);
-        assert_eq!(items(&first[3..]), [31]);
+        assert_eq!(items(&first)[3..], [31]);
         assert!(lanes.clear().is_empty());
     }
 
     #[test]
     fn what_is_given_back_goes_before_what_waits() {
-        let (mut lanes, mut run, mut other) = (lanes(), Vec::new(), Vec::new());
-        [1, 11]
-            .into_iter()
-            .for_each(|n| lanes.admit(item(n), &mut run));
-        lanes.begin();
-        lanes.admit(item(21), &mut other);
-        run.reverse();
-        let freed = lanes.put_back(&mut run);
-        assert_eq!((freed, lanes.runnable()), (vec![1, 1], 0));
-        lanes.free(1);
-        lanes.free(1);
+        let mut lanes = lanes();
+        let (mut first, _) = claim(&mut lanes, &[1, 11], 8);
+        let (none, _) = claim(&mut lanes, &[21], 8);
+        assert_eq!(items(&none), []);
+        first.reverse();
+        let freed = lanes.put_back(&mut first);
+        assert_eq!((freed, lanes.runnable()), (vec![0, 0], 0));
+        lanes.free(0);
+        lanes.free(0);
         assert_eq!(lanes.runnable(), 3);
-        lanes.take(8, &mut run);
-        assert_eq!(items(&run), [1, 11, 21]);
+        lanes.take(8, &mut first);
+        assert_eq!(items(&first), [1, 11, 21]);
+    }
+
+    #[test]
+    fn what_does_not_fit_in_a_run_can_be_taken_by_others() {
+        let mut lanes = lanes();
+        let (first, _) = claim(&mut lanes, &[1, 2, 12, 11, 3], 1);
+        assert_eq!((items(&first), lanes.runnable()), (vec![1], 3));
+        let mut second = Run::default();
+        lanes.take(8, &mut second);
+        assert_eq!(items(&second), [2, 12, 3]);
+        lanes.free(0);
+        lanes.take(8, &mut second);
+        assert_eq!(items(&second)[3..], [11]);
+    }
+
+    #[test]
+    fn what_others_claim_while_keys_are_looked_up_is_theirs() {
+        let mut lanes = lanes();
+        let (first, _) = claim(&mut lanes, &[1, 2], 1);
+        assert_eq!(items(&first), [1]);
+        let mut keyring = lanes.take_keyring().expect("nobody else has it");
+        [12, 3].into_iter().for_each(|n| keyring.add(item(n)));
+        keyring.look_up(|| false, &mut VecDeque::new());
+        let (mut second, mut third) = (Run::default(), Run::default());
+        lanes.begin();
+        lanes.take(8, &mut second);
+        assert_eq!(items(&second), [2]);
+        lanes.admit(keyring, 8, &mut third);
+        assert_eq!(items(&third), [3]);
+    }
+
+    #[test]
+    fn an_item_whose_key_panics_is_given_up_alone() {
+        let mut lanes = lanes();
+        let (run, refused) = claim(&mut lanes, &[1, 99, 2], 8);
+        assert_eq!((items(&run), refused), (vec![1, 2], 1));
     }
 }

@@ -185,8 +185,8 @@ where
         self.due.is_none() || self.closed
     }
 
-    fn flush(&mut self) {
-        self.out.flush();
+    fn flush(&mut self) -> bool {
+        self.out.flush()
     }
 
     fn end(&mut self) {

@@ -4,7 +4,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::engine::{
     envelope::Envelope,
-    filler::Filler,
+    filler::{Filler, flush_all},
     inlet::Inlet,
     ledger::Ledger,
     operator::{Bench, Operator, Step},
@@ -81,10 +81,8 @@ impl<T: Clone + Send + 'static> Operator for Broadcast<T> {
         true
     }
 
-    fn flush(&mut self) {
-        self.branches.iter_mut().for_each(|branch| {
-            branch.flush();
-        });
+    fn flush(&mut self) -> bool {
+        flush_all(&mut self.branches)
     }
 
     fn end(&mut self) {

@@ -225,8 +225,8 @@ where
         !P::WAITS || self.open.is_none()
     }
 
-    fn flush(&mut self) {
-        self.out.flush();
+    fn flush(&mut self) -> bool {
+        self.out.flush()
     }
 
     fn end(&mut self) {

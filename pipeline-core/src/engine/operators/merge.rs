@@ -80,8 +80,8 @@ impl<T: Send + 'static> Operator for Merge<T> {
         true
     }
 
-    fn flush(&mut self) {
-        self.out.flush();
+    fn flush(&mut self) -> bool {
+        self.out.flush()
     }
 
     fn end(&mut self) {

@@ -142,8 +142,8 @@ where
         true
     }
 
-    fn flush(&mut self) {
-        self.out.flush();
+    fn flush(&mut self) -> bool {
+        self.out.flush()
     }
 
     fn end(&mut self) {

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use crate::{
     engine::{
         envelope::Envelope,
-        filler::Filler,
+        filler::{Filler, flush_all},
         inlet::Inlet,
         ledger::Ledger,
         operator::{Bench, Operator, Step},
@@ -82,10 +82,8 @@ where
         true
     }
 
-    fn flush(&mut self) {
-        for out in &mut self.branches {
-            out.flush();
-        }
+    fn flush(&mut self) -> bool {
+        flush_all(&mut self.branches)
     }
 
     fn end(&mut self) {

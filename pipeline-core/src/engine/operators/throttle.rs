@@ -90,8 +90,8 @@ impl<T: Send + 'static> Operator for Throttle<T> {
         }
     }
 
-    fn flush(&mut self) {
-        self.out.flush();
+    fn flush(&mut self) -> bool {
+        self.out.flush()
     }
 
     fn end(&mut self) {

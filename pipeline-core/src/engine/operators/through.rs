@@ -203,8 +203,8 @@ where
         step
     }
 
-    fn flush(&mut self) {
-        self.out.flush();
+    fn flush(&mut self) -> bool {
+        self.out.flush()
     }
 
     fn end(&mut self) {

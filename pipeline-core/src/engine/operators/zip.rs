@@ -78,8 +78,8 @@ impl<A: Send + 'static, B: Send + 'static> Operator for Zip<A, B> {
         true
     }
 
-    fn flush(&mut self) {
-        self.out.flush();
+    fn flush(&mut self) -> bool {
+        self.out.flush()
     }
 
     fn end(&mut self) {

@@ -221,18 +221,7 @@ pub(super) async fn process<W, P, F>(
                 lease.deliver();
                 rt::give_way().await;
             }
-            Break::FullChannel(unsent) => {
-                lease.park();
-                let hub = Arc::clone(&lease.station.hub);
-                lease.untold = true;
-                let told = unsent.send_later(&hub).await;
-                lease.untold = false;
-                if !told {
-                    lease.lost_error();
-                }
-                lease.unpark();
-                turn.waited = true;
-            }
+            Break::FullChannel(unsent) => tell_later(lease, unsent, turn).await,
             Break::Done | Break::Failed(_) | Break::Panicked(_) | Break::OutOfTime(_) => {}
         }
         if lease.desk.left() == 0 || state.is_none() {
@@ -250,6 +239,35 @@ pub(super) async fn process<W, P, F>(
         turn.ended = now;
         progress.look(lease, now);
     }
+}
+
+/// Items that were given up before the run begins, as their keys could not be had.
+pub(super) async fn refuse<W: Work, P: Fuse<W::Out>>(lease: &mut Lease<W, P>, turn: &mut Turn) {
+    while !lease.stopped()
+        && let Some(unsent) = lease.refuse()
+    {
+        if let Some(unsent) = unsent {
+            tell_later(lease, unsent, turn).await;
+        }
+    }
+}
+
+/// Waits for room in the channel of a failure, as it holds no core meanwhile.
+async fn tell_later<W: Work, P: Fuse<W::Out>>(
+    lease: &mut Lease<W, P>,
+    unsent: Unsent<W::Item>,
+    turn: &mut Turn,
+) {
+    lease.park();
+    let hub = Arc::clone(&lease.station.hub);
+    lease.untold = true;
+    let told = unsent.send_later(&hub).await;
+    lease.untold = false;
+    if !told {
+        lease.lost_error();
+    }
+    lease.unpark();
+    turn.waited = true;
 }
 
 /// Works on one item after another, until one has to wait. Everything in it that may panic is the

@@ -6,6 +6,8 @@ super::shapes! {
     full_of_one_key(4000, 4000);
     skewed(3000, 3000);
     failing(3000, 3000);
+    /// Some keys panic, and whoever looks them up has to wait for room in the channel of errors.
+    refused(3000, 3000);
     retried(3000, 3000);
     timed_out(3000, 3000);
     blocking(3000, 3000);
@@ -22,9 +24,9 @@ mod play {
     use tokio::sync::mpsc;
 
     use crate::{
-        error::Cause,
+        error::{Cause, Overflow},
         explore::{
-            body::{FAILS, Habit, READY, WAITS},
+            body::{FAILS, Habit, READY, WAITS, panic_quietly},
             world::{Item, World},
         },
         prelude::*,
@@ -87,6 +89,37 @@ mod play {
             .errors(errors);
         world.finish(job).await;
         assert_eq!(told.len(), world.failures());
+    }
+
+    pub(super) async fn refused(world: World) {
+        world.in_order_by(|index| index % 2);
+        world.told_later();
+        let (errors, mut told) = mpsc::channel(1);
+        let refusing = world.clone();
+        let key = move |item: &Item| {
+            if item.index % 3 == 1 {
+                refusing.failed(item);
+                panic_quietly();
+            }
+            item.index % 2
+        };
+        let job = Pipeline::from_iter(world.items(9))
+            .buffer(3)
+            .stage(world.body(2, WAITS))
+            .keyed(key)
+            .parallelism(2)
+            .window(4)
+            .for_each(world.receive())
+            .errors(errors)
+            .error_overflow(Overflow::Wait);
+        let ear = world.clone();
+        let ear = spawn(async move {
+            while let Some(error) = told.recv().await {
+                ear.told(error.origin().first());
+            }
+        });
+        world.finish(job).await;
+        ear.await.expect("it was not aborted");
     }
 
     pub(super) async fn retried(world: World) {

@@ -129,6 +129,8 @@ pub struct Step {
     pub retry: Option<Retries>,
     /// The dead letters.
     pub letters: Option<Channel>,
+    /// It stands on a branch, and only items of even numbers go through it.
+    pub aside: bool,
     /// What items do, one after another and from the beginning again.
     pub acts: Vec<Act>,
 }
@@ -146,16 +148,28 @@ pub enum Kind {
     Filter,
     /// The same, by an expansion to nothing.
     Expand,
+    /// The same, by a stream of one item or of none.
+    Streams,
     /// Into two branches and together again, as they come.
     Branches,
+    /// Into three, by their numbers, and together again.
+    Routes,
     /// The same by a number, so that the order is kept.
     OrderedBranches,
     /// Copies on two branches, and a pair of them.
     Twins,
     /// Batches of so many items, or of so many beats, and out of them again.
     Batches(usize, u64),
+    /// The same for each of so many keys.
+    BatchesBy(u64, usize, u64),
     /// So many beats later.
     Delay(u64),
+    /// Up to so many beats later, each by its own time; and each that leaves has the next one leave now.
+    Due(u64),
+    /// Through an adaptor of streams.
+    Through,
+    /// So many in a beat.
+    Throttle(u32),
 }
 
 /// How items are tried again.
@@ -261,13 +275,22 @@ impl Step {
 
     /// Whether it leaves out the items that would be in trouble.
     pub fn leaves_out(&self) -> bool {
-        matches!(self.kind, Kind::Filter | Kind::Expand)
+        matches!(self.kind, Kind::Filter | Kind::Expand | Kind::Streams)
+    }
+
+    /// Whether the item of this number goes through it.
+    pub fn takes(&self, index: u64) -> bool {
+        !self.aside || index.is_multiple_of(2)
     }
 
     /// Whether its results leave in the order of the input.
     pub fn keeps_order(&self) -> bool {
+        !self.aside && self.keeps_order_inside()
+    }
+
+    fn keeps_order_inside(&self) -> bool {
         match self.kind {
-            Kind::Branches => false,
+            Kind::Branches | Kind::Routes | Kind::BatchesBy(..) | Kind::Due(_) => false,
             Kind::Stage | Kind::Factory | Kind::Blocking => self.ordered && self.keys.is_none(),
             _ => true,
         }
@@ -276,7 +299,16 @@ impl Step {
     /// Whether items of the same key leave in the order of the input.
     pub fn keeps_order_of(&self, keys: u64) -> bool {
         // items with the same remainder by a multiple have the same remainder
-        self.keeps_order() || self.keys.is_some_and(|own| keys.is_multiple_of(own))
+        let by = |own: u64| keys.is_multiple_of(own);
+        let inside = match self.kind {
+            // put in order by a number, of which they had to be in order before
+            Kind::OrderedBranches => return by(2),
+            Kind::Branches => by(2),
+            Kind::Routes => by(ROUTES),
+            Kind::BatchesBy(own, ..) => by(own),
+            _ => self.keys.is_some_and(by),
+        };
+        (self.keeps_order_inside() || inside) && (!self.aside || by(2))
     }
 
     /// Whether it is limited by time.
@@ -352,10 +384,15 @@ impl Case {
         keys.filter(keeps).collect()
     }
 
-    /// Whether items are joined, so that the fate of one is that of others.
+    /// Whether items are joined, so that the fate of one is that of others, or [renumbered](Self::renumbers).
     pub fn joins(&self) -> bool {
-        let batches = |step: &Step| matches!(step.kind, Kind::Batches(..));
-        self.steps.iter().any(batches)
+        let batches = |step: &Step| matches!(step.kind, Kind::Batches(..) | Kind::BatchesBy(..));
+        self.steps.iter().any(batches) || self.renumbers()
+    }
+
+    /// Whether items have other numbers from some step on, and are counted once more there.
+    pub fn renumbers(&self) -> bool {
+        self.steps.iter().any(|step| step.kind == Kind::Through)
     }
 
     /// Whether a step runs on threads of its own.
@@ -372,6 +409,9 @@ impl Case {
         self.overflow == Overflow::Wait && late
     }
 }
+
+/// Branches of [`Kind::Routes`].
+pub const ROUTES: u64 = 3;
 
 /// The name of a step.
 pub fn name(step: usize) -> String {

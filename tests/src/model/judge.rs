@@ -87,6 +87,7 @@ fn shape(case: &Case) -> u64 {
             step.parallelism,
             step.ordered,
             step.keys,
+            step.aside,
             step.is_timed(),
             step.retry,
             step.letters,
@@ -149,7 +150,7 @@ impl Judge<'_> {
             delivered + failed + filtered + cancelled,
             taken,
         );
-        if !matches!(self.case.source, Origin::Channel(..)) {
+        if !matches!(self.case.source, Origin::Channel(..)) && !self.case.renumbers() {
             self.same("K1: taken", taken, self.book.pulled());
         }
         let has_value = self.ended.cause.is_none() || self.case.end != End::Collect;
@@ -278,7 +279,8 @@ impl Judge<'_> {
             }
             Some(_) => false,
         };
-        went_on && cancelled == 0 && taken <= self.case.items
+        // where items are counted again nobody knows how many there were
+        went_on && cancelled == 0 && taken <= self.case.items && !self.case.renumbers()
     }
 
     fn expected(&self, taken: u64) -> Expected {
@@ -324,7 +326,9 @@ impl Judge<'_> {
         let cut = matches!(how, Some(How::Drain(_) | How::DrainToken(_)));
         let source_breaks = self.case.source_breaks.is_some_and(|(at, _)| at <= taken);
         let right = match (&self.ended.cause, self.ended.report.outcome) {
-            (None, Some(Outcome::Finished)) => taken == self.case.items && !source_breaks,
+            (None, Some(Outcome::Finished)) => {
+                (taken == self.case.items || self.case.renumbers()) && !source_breaks
+            }
             (None, Some(Outcome::Drained)) => cut,
             (Some(Cause::Item(_)), Some(Outcome::Failed)) => self.may_be_doomed(&expected),
             (Some(Cause::Source(_)), Some(Outcome::Failed)) => source_breaks,
@@ -456,7 +460,7 @@ impl Judge<'_> {
                 Fate::LeftOut { step } | Fate::Fails { step, .. } => step.into(),
                 Fate::Hangs { .. } | Fate::Open { .. } => return,
             };
-            if ends < at {
+            if ends < at || !step.takes(index) {
                 continue;
             }
             taken += 1;

@@ -209,19 +209,27 @@ impl Lots {
 
     fn step(&mut self) -> Step {
         let large = self.size == Size::Large;
-        let kind = match self.below(24) {
-            0..=8 => Kind::Stage,
-            9 | 10 => Kind::Factory,
-            11..=13 => Kind::Blocking,
-            14 | 15 => Kind::Filter,
-            16 | 17 => Kind::Expand,
-            18 => Kind::Branches,
+        let kind = match self.below(32) {
+            0..=11 => Kind::Stage,
+            12 | 13 => Kind::Factory,
+            14..=17 => Kind::Blocking,
+            18 | 19 => Kind::Filter,
+            20 => Kind::Expand,
+            21 => Kind::Streams,
+            22 => Kind::Branches,
+            23 => Kind::Routes,
             // one branch may be full while the other one has nothing: that would stall
-            19 if large => Kind::Branches,
-            19 => Kind::OrderedBranches,
-            20 | 21 => Kind::Twins,
-            22 => Kind::Batches(self.from(1, 5) as usize, self.below(4)),
-            _ => Kind::Delay(self.below(8)),
+            24 if large => Kind::Branches,
+            24 => Kind::OrderedBranches,
+            25 | 26 => Kind::Twins,
+            27 => Kind::Batches(self.from(1, 5) as usize, self.below(4)),
+            28 => Kind::BatchesBy(self.from(1, 4), self.from(1, 5) as usize, self.below(4)),
+            29 => Kind::Delay(self.below(8)),
+            30 => Kind::Due(self.below(8)),
+            // so many items would take too long
+            _ if large => Kind::Through,
+            _ if self.chance(1, 2) => Kind::Through,
+            _ => Kind::Throttle(self.from(1, 5) as u32),
         };
         let parallelism = self.from(1, 4) as usize;
         let spare = if large {
@@ -244,6 +252,7 @@ impl Lots {
             attempt_timeout: self.maybe(1, 3, |lots| lots.limit(12)),
             retry: self.maybe(1, 2, Self::retries),
             letters: self.maybe(1, 4, Self::channel),
+            aside: self.chance(1, 8),
             acts,
         }
     }

@@ -94,6 +94,10 @@ impl Case {
     /// How it goes for an item in a step.
     pub fn stay(&self, step: &Step, index: u64) -> Stay {
         let act = step.act(index);
+        if !step.takes(index) {
+            let leave = Leave::Passes;
+            return Stay { calls: 0, leave };
+        }
         if step.is_operator() {
             let leave = if act.trouble == Trouble::No || !step.leaves_out() {
                 Leave::Passes

@@ -59,6 +59,7 @@ pub fn candidates(case: &Case) -> Vec<Case> {
         simpler(&|case| case.steps[at].spare = 0);
         simpler(&|case| case.steps[at].ordered = true);
         simpler(&|case| case.steps[at].keys = None);
+        simpler(&|case| case.steps[at].aside = false);
         let acts = case.steps[at].acts.len();
         simpler(&|case| case.steps[at].acts.truncate(acts.div_ceil(2)));
         simpler(&|case| case.steps[at].acts.truncate(acts.max(2) - 1));

@@ -4,17 +4,19 @@ use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::thread;
 
-use futures_util::future::FutureExt;
-use pipeline_core::config::{Order, Retry};
+use futures_util::future::{FutureExt, ready};
+use futures_util::stream::{StreamExt, once};
+use pipeline_core::Schedule;
+use pipeline_core::config::{Order, Rate, Retry};
 use pipeline_core::error::{BoxError, DeadLetter};
 use pipeline_core::pipeline::IntoPipeline;
 use pipeline_core::prelude::*;
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::book::Book;
-use super::case::{Case, Kind, Retries, Trouble, Wait, name};
+use super::case::{Case, Kind, ROUTES, Retries, Trouble, Wait, name};
 use super::parcel::{Parcel, panic_quietly};
 use super::seen::Fault as Injected;
 use crate::body::InOrder;
@@ -81,6 +83,20 @@ pub fn append(
     step: usize,
     letters: Option<mpsc::Sender<DeadLetter<Parcel>>>,
 ) -> Pipeline<Parcel> {
+    if book.case().steps[step].aside {
+        let (even, odd) = pipeline.split(|parcel| parcel.index.is_multiple_of(2));
+        let even = straight(even, book, step, letters);
+        return even.merge(passed(odd, step));
+    }
+    straight(pipeline, book, step, letters)
+}
+
+fn straight(
+    pipeline: Pipeline<Parcel>,
+    book: &Book,
+    step: usize,
+    letters: Option<mpsc::Sender<DeadLetter<Parcel>>>,
+) -> Pipeline<Parcel> {
     match book.case().steps[step].kind {
         Kind::Stage => with_options!(pipeline.stage(Worker::new(book, step)), book, step, letters),
         Kind::Factory => {
@@ -115,6 +131,23 @@ pub fn append(
             let book = book.clone();
             pipeline.flat_map(move |parcel: Parcel| keeps(&book, step, &parcel).then_some(parcel))
         }
+        Kind::Streams => {
+            let book = book.clone();
+            pipeline.flat_map_stream(move |parcel: Parcel| {
+                let kept = keeps(&book, step, &parcel).then_some(parcel);
+                let turns = async move |kept| {
+                    yield_now().await;
+                    kept
+                };
+                // its first poll is pending
+                once(turns(kept)).filter_map(ready)
+            })
+        }
+        Kind::Routes => {
+            let branches = pipeline.route(|parcel| (parcel.index % ROUTES) as usize);
+            let branches: [_; ROUTES as usize] = branches;
+            passed(Pipeline::merge_all(branches), step)
+        }
         Kind::Branches => {
             let (even, odd) = pipeline.split(|parcel| parcel.index.is_multiple_of(2));
             passed(even.merge(odd), step)
@@ -134,6 +167,30 @@ pub fn append(
         Kind::Batches(max, beats) => {
             let age = book.case().beats(beats);
             passed(pipeline.batch(max, age).flatten(), step)
+        }
+        Kind::BatchesBy(keys, max, beats) => {
+            let age = book.case().beats(beats);
+            let batches = pipeline.batch_by(move |parcel| parcel.index % keys, max, age);
+            passed(batches.flatten(), step)
+        }
+        Kind::Due(beats) => {
+            let capacity = 1 + book.case().steps[step].spare;
+            let (schedule, book) = (Schedule::new(), book.clone());
+            let due = move |parcel: &Parcel| {
+                let later = book.case().beats(parcel.index * 5 % (beats + 1));
+                (parcel.index, Instant::now() + later)
+            };
+            let leaves = pipeline.delay_by(&schedule, due, capacity);
+            let next = move |parcel: Parcel| {
+                schedule.reschedule(&(parcel.index + 1), Instant::now());
+                through(parcel, step)
+            };
+            leaves.map(next).into_pipeline()
+        }
+        Kind::Through => passed(pipeline.through(|parcels| parcels.map(|same| same)), step),
+        Kind::Throttle(items) => {
+            let rate = Rate::new(items, book.case().beats(1)).burst(2);
+            passed(pipeline.throttle(rate), step)
         }
         Kind::Delay(beats) => {
             let capacity = 1 + book.case().steps[step].spare;

@@ -1,7 +1,6 @@
 //! The jobs, and the stage that works on them.
 
 use std::{
-    convert::Infallible,
     iter,
     sync::{
         Arc,
@@ -69,13 +68,13 @@ impl Work {
         self.lane = self.lanes.fetch_add(1, Relaxed);
     }
 
-    async fn process(&mut self, (job, takes): (usize, Duration)) -> Result<Done, Infallible> {
+    async fn process(&mut self, (job, takes): (usize, Duration)) -> Done {
         let begin = self.start.elapsed();
         if !takes.is_zero() {
             sleep(takes).await; // of zero it would take until the next millisecond
         }
         let end = self.start.elapsed();
-        Ok(Done {
+        Done {
             job,
             lane: self.lane,
             slot: Slot {
@@ -83,7 +82,7 @@ impl Work {
                 end,
                 left: end, // not yet: see `reordering`
             },
-        })
+        }
     }
 }
 // ANCHOR_END: stage

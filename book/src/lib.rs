@@ -32,6 +32,7 @@ pages! {
     operators_branches: "../pages/operators/branches.md",
     guarantees: "../pages/guarantees.md",
     figures: "../pages/figures.md",
+    program_crawl: "../pages/programs/crawl.md",
     program_reorder: "../pages/programs/reorder.md",
 }
 

@@ -2,6 +2,12 @@
 //!
 //! Where a test needs to know how far the program is, the site knows: a page answers when the test says so, or when other
 //! pages have been asked for.
+//!
+//! A large run is left out by default:
+//!
+//! ```text
+//! cargo test --release -p examples --test crawl -- --ignored --nocapture
+//! ```
 
 #![cfg(unix)]
 
@@ -296,6 +302,35 @@ fn a_slow_host_holds_up_itself_alone() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert_eq!((slow.asked().len(), quick.asked().len()), (51, 51));
     assert!(slow.most() <= 2 && quick.most() <= 2);
+}
+
+/// 20,000 pages on 20 hosts, each with 20 links.
+#[test]
+#[ignore = "takes seconds in release, and says how many"]
+fn a_big_site_is_visited_once() {
+    const HOSTS: usize = 20;
+    const PAGES: usize = 1000;
+    let net = Net::new();
+    let hosts: Vec<_> = (0..HOSTS).map(|_| net.host()).collect();
+    let url = |n: usize| hosts[n % HOSTS].url(&format!("/{}", n % (HOSTS * PAGES)));
+    for n in 0..HOSTS * PAGES {
+        let links =
+            (1..=20).map(|k| format!("<p>{}</p><a href={}>", "text ".repeat(40), url(n + k * k)));
+        hosts[n % HOSTS].page(&format!("/{n}"), &links.collect::<String>());
+    }
+    let start: Vec<_> = (0..HOSTS).map(url).collect();
+    let mut arguments: Vec<_> = start.iter().map(String::as_str).collect();
+    arguments.extend(["--max-pages=100000", "--report"]);
+
+    let output = net.run(&arguments).output();
+
+    println!("{}", stderr(&output));
+    assert_eq!(stdout(&output), "");
+    for host in &hosts {
+        assert_eq!(host.asked().len(), PAGES);
+        assert!(host.most() <= 2);
+    }
+    assert_eq!(output.status.code(), Some(0));
 }
 
 /// More is found at once than the run holds.

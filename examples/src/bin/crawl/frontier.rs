@@ -49,6 +49,8 @@ pub(crate) struct Frontier {
     /// Addresses of the next level, if there is a greatest depth.
     later: Vec<Number>,
     level: u32,
+    /// How many are to be visited and not inside.
+    pub(crate) waiting: usize,
     /// Pages in the run, by their order: what is outstanding.
     inside: HashMap<u64, Number>,
     sent: u64,
@@ -148,6 +150,7 @@ impl Frontier {
             ready: VecDeque::new(),
             later: Vec::new(),
             level: 0,
+            waiting: 0,
             inside: HashMap::new(),
             sent: 0,
             visited: 0,
@@ -189,6 +192,7 @@ impl Frontier {
         let address = &mut self.addresses[number as usize];
         let url = address.url.take()?;
         address.state = State::Inside;
+        self.waiting -= 1;
         let now = Instant::now();
         let due = host.next.map_or(now, |next| next.max(now));
         host.next = (!self.limits.delay.is_zero()).then_some(due + self.limits.delay);
@@ -213,6 +217,7 @@ impl Frontier {
             address.url = Some(page.url);
             let host = address.host;
             self.hosts[host].waiting.push_front(number);
+            self.waiting += 1;
             self.turn(host);
         }
     }
@@ -220,15 +225,6 @@ impl Frontier {
     /// Nothing is outstanding, and nothing is left to be visited.
     pub(crate) fn is_done(&self) -> bool {
         self.inside.is_empty() && self.ready.is_empty() && self.later.is_empty()
-    }
-
-    pub(crate) fn waiting(&self) -> usize {
-        self.later.len()
-            + self
-                .hosts
-                .iter()
-                .map(|host| host.waiting.len())
-                .sum::<usize>()
     }
 
     /// Those who wait because of `per_host` are not ready, but then something is inside.
@@ -384,6 +380,7 @@ impl Frontier {
                 let link: Arc<str> = link.into();
                 self.known.insert(Arc::clone(&link), number);
                 let waits = state == State::Waiting;
+                self.waiting += usize::from(waits);
                 self.addresses.push(Address {
                     link,
                     on: Vec::new(),
@@ -548,7 +545,7 @@ mod tests {
 
         visit(&mut frontier, two, &[]);
         let [three] = next(&mut frontier).try_into().unwrap();
-        assert_eq!((three.url.path(), frontier.waiting()), ("/3", 0));
+        assert_eq!((three.url.path(), frontier.waiting), ("/3", 0));
     }
 
     #[test]
@@ -561,7 +558,7 @@ mod tests {
 
         frontier.take_back(pages.pop().unwrap());
         visit(&mut frontier, pages.pop().unwrap(), &[]);
-        assert_eq!(frontier.waiting(), 3);
+        assert_eq!(frontier.waiting, 3);
         assert_eq!(paths(&next(&mut frontier)), ["/4", "/5"]);
     }
 

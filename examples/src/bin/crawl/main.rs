@@ -191,7 +191,7 @@ async fn follow(
             },
             Some(error) = failures.recv() => frontier.failed(&error),
         }
-        progress.show(frontier.visited, frontier.waiting());
+        progress.show(frontier.visited, frontier.waiting);
     };
     while let Some(error) = failures.recv().await {
         frontier.failed(&error);

@@ -152,14 +152,15 @@ fn visiting(pages: Pipeline<Page>, options: &Options, web: Web) -> Job<Items<Vis
 // ANCHOR: loop
 /// Feeds the run with pages and takes back what comes of them, until nothing is outstanding.
 ///
-/// Found links make further pages, so this is a circle, and a circle of queues that wait for each other
-/// would stand still as soon as all of them are full. Here one side never waits for the other: what is
-/// found goes into the frontier, which may grow (up to `--max-pages`), and a page goes from there into
-/// the queue only when there is room. There always is, because the frontier lets no more pages in than
-/// the queue can hold: `try_send` fails only when the run takes no more.
+/// Found links make further pages, so this is a circle, and a circle of queues that wait
+/// for each other stands still as soon as all of them are full. Here one side never waits:
+/// what is found goes into the frontier, which may grow (up to `--max-pages`), and from
+/// there into the queue, when there is room. There always is: the frontier lets no more
+/// pages in than the queue can hold. `try_send` fails only when the run takes no more.
 ///
-/// Each page that went in comes back exactly once, as an item or as an error, so the frontier knows what
-/// is outstanding. When that is nothing, and nothing is left, the sender is dropped, and the run ends.
+/// Each page that went in comes back exactly once, as an item or as an error, so the
+/// frontier knows what is outstanding. When that is nothing, and nothing is left to be
+/// visited, the sender is dropped, and the run ends.
 async fn follow(
     frontier: &mut Frontier,
     pages: mpsc::Sender<Page>,

@@ -42,7 +42,7 @@ pub(crate) struct Done {
 // ANCHOR: stage
 /// Work: sleeps for as long as a job takes.
 ///
-/// Each worker of the stage has a value of its own, so a value is a lane of the picture.
+/// Each worker of the stage has a value of its own: it is a lane of the picture.
 #[derive(Clone, Debug)]
 pub(crate) struct Work {
     start: Instant,

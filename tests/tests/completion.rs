@@ -328,6 +328,41 @@ async fn before_and_after_a_while(world: &World, flow: &Flow) -> (StageReport, S
     (before, flow.metrics().stages.remove(0))
 }
 
+/// The steps of the report are in the order of the pipeline, operators among the stages.
+#[test]
+fn the_report_is_in_the_order_of_the_steps() {
+    scenario("order of the report").run(async |_world| {
+        let (even, odd) = Pipeline::from_iter(0..10u64)
+            .then(ready)
+            .name("first")
+            .delay(ms(1), 4)
+            .then(ready)
+            .name("second")
+            .split(|n| n.is_multiple_of(2));
+        let job = even
+            .merge(odd)
+            .through(|numbers| numbers)
+            .then(ready)
+            .name("third")
+            .batch(4, ms(1))
+            .count();
+        let steps: Vec<_> = job
+            .plan()
+            .steps
+            .iter()
+            .map(|step| step.name.to_string())
+            .collect();
+        let report = job.run().await.unwrap();
+        let stages: Vec<_> = report
+            .stages
+            .iter()
+            .map(|stage| stage.name.to_string())
+            .collect();
+        assert_eq!(stages[..], steps[1..steps.len() - 1]);
+        assert_eq!(stages.len(), 8);
+    });
+}
+
 /// The report says how long bodies took, and how long every worker was idle for want of items: not while one is at work.
 #[test]
 fn the_report_tells_busy_and_starved_times() {

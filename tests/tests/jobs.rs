@@ -123,6 +123,8 @@ fn an_option_is_set_once() {
         assert_eq!(twice(wait(job()), wait(job())), "error_overflow");
         let ctrl_c = |job: Job<u64>| job.drain_on_ctrl_c(HOUR);
         assert_eq!(twice(ctrl_c(job()), ctrl_c(job())), "drain_on_ctrl_c");
+        let signals = |job: Job<u64>| job.drain_on_signals(HOUR);
+        assert_eq!(twice(signals(job()), ctrl_c(job())), "drain_on_signals");
         let deep = Job::join_all([
             job().join(job()),
             job()

@@ -49,7 +49,7 @@ pub(crate) use inlet::Inlet;
 pub(crate) use joint::Joint;
 pub(crate) use keys::{Keys, keys};
 pub(crate) use limits::{LATE, LOT};
-pub(crate) use operator::Operator;
+pub(crate) use operator::{Bench, Operator};
 pub(crate) use operators::{
     Batch, BatchBy, Broadcast, Claim, Expand, Intake, Iterated, Merge, MergeOrdered, Parts,
     Scheduled, Split, Streamed, Throttle, Through, Timetable, Zip, delay, delay_until, is_timed,

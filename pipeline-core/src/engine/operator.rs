@@ -87,7 +87,9 @@ struct Post {
 }
 
 impl Bench {
-    fn new(hub: &Arc<Hub>, name: Arc<str>) -> Self {
+    /// The operator's line of the report stands where this is called: after those of the steps before it, so
+    /// before its output is made, with which the line of a stage behind it comes.
+    pub(crate) fn new(hub: &Arc<Hub>, name: Arc<str>) -> Self {
         let post = Arc::new(Post {
             name: Arc::clone(&name),
             totals: Mutex::new(Totals::new(hub.now())),
@@ -260,11 +262,10 @@ impl Link for Post {
 /// Puts an operator in its place, and gives what starts it. Its fillers are made with the seat of `task`.
 pub(crate) fn place_operator<O: Operator>(
     task: Task,
-    name: Arc<str>,
+    bench: Bench,
     operator: O,
 ) -> impl FnOnce() + 'static {
     let runtime = task.hub().runtime().clone();
-    let bench = Bench::new(task.hub(), name);
     let driven = Driven { operator, bench };
     move || runtime.spawn(drive(task, driven))
 }

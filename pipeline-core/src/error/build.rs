@@ -57,8 +57,9 @@ pub enum BuildError {
         "`{0}` needs a runtime with its time driver enabled: call `enable_time` or `enable_all` on the runtime's builder"
     )]
     NoTimer(Arc<str>),
-    /// [`Job::drain_on_ctrl_c`](crate::Job::drain_on_ctrl_c) could not listen for Ctrl-C: the
+    /// [`Job::drain_on_ctrl_c`](crate::Job::drain_on_ctrl_c) or
+    /// [`Job::drain_on_signals`](crate::Job::drain_on_signals) could not listen: the
     /// runtime was built without its I/O driver (`enable_io` or `enable_all`), or the system refused.
-    #[error("cannot listen for Ctrl-C (the runtime's builder needs `enable_io` or `enable_all`)")]
+    #[error("cannot listen for signals (the runtime's builder needs `enable_io` or `enable_all`)")]
     NoSignals(#[source] io::Error),
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::graph::{Graph, Node, Port};
-use crate::engine::{Hub, Preparation};
+use crate::engine::{Bench, Hub, Preparation};
 
 /// What the steps add to, from the source to the end.
 pub(crate) struct Assembly {
@@ -36,6 +36,12 @@ impl Assembly {
         step.map_or_else(Default::default, |step| {
             (Arc::clone(&step.name), step.full_name())
         })
+    }
+
+    /// What an operator counts with; to be made before its output is.
+    pub(super) fn bench(&self, node: &Arc<Node>) -> Bench {
+        let (name, _) = self.names(node);
+        Bench::new(&self.hub, name)
     }
 
     /// What a step takes from, by name, and by branch if that has several.

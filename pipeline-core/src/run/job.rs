@@ -3,7 +3,7 @@ use std::{fmt, future::IntoFuture, pin::Pin, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Prepared, Running, options::Options};
+use super::{Prepared, Running, options::Options, shutdown::Signals};
 use crate::{
     engine::{Failures, Hub, Role, launch_supervisor},
     error::{BuildError, OnError, Overflow, RunError, StageError},
@@ -112,7 +112,16 @@ impl<R: Send + 'static> Job<R> {
     /// the run Ctrl-C does nothing unless somebody else listens. Needs the runtime's timers and its
     /// I/O driver.
     pub fn drain_on_ctrl_c(mut self, deadline: Duration) -> Self {
-        self.options.shutdown.drain_on_ctrl_c(deadline);
+        let shutdown = &mut self.options.shutdown;
+        shutdown.drain_on_signals(Signals::CtrlC, deadline);
+        self
+    }
+
+    /// The same for Ctrl-C and, on Unix, SIGTERM, by which service managers and containers ask a program to end:
+    /// the first of them drains, the second cancels. Replaces [`drain_on_ctrl_c`](Self::drain_on_ctrl_c).
+    pub fn drain_on_signals(mut self, deadline: Duration) -> Self {
+        let shutdown = &mut self.options.shutdown;
+        shutdown.drain_on_signals(Signals::All, deadline);
         self
     }
 

@@ -33,8 +33,10 @@ impl Options {
             "on_error",
             self.on_error.is_some() && other.on_error.is_some(),
         );
-        let ctrl_c = |options: &Options| options.shutdown.takes_ctrl_c();
-        both("drain_on_ctrl_c", ctrl_c(&self) && ctrl_c(&other));
+        let signals = |options: &Options| options.shutdown.takes_signals();
+        if let (Some(option), Some(_)) = (signals(&self), signals(&other)) {
+            both(option, true);
+        }
         Options {
             errors: self.errors.or(other.errors),
             overflow: self.overflow.or(other.overflow),

@@ -53,11 +53,11 @@ where
     Pipeline::new(Closed::new(node, move |assembly, from| {
         let input = upstream(assembly);
         let task = assembly.hub().task(Role::Operator);
+        let bench = assembly.bench(&from.node);
         let output = behind(assembly, &from.node);
         let filler = Filler::new(output.clone(), task.seat());
-        let (name, _) = assembly.names(&from.node);
         let inlet = Inlet::new(input, task.seat());
-        let start = place_operator(task, name, make(inlet, filler));
+        let start = place_operator(task, bench, make(inlet, filler));
         assembly.at_start(move |_| start());
         output
     }))
@@ -104,6 +104,7 @@ where
     Pipeline::new(Closed::new(node, move |assembly, from| {
         let inputs = open(assembly);
         let task = assembly.hub().task(Role::Operator);
+        let bench = assembly.bench(&from.node);
         let output = behind(assembly, &from.node);
         let filler = Filler::new(output.clone(), task.seat());
         let entrance = Entrance {
@@ -113,8 +114,7 @@ where
             brims: Vec::new(),
         };
         let operator = make(inputs, entrance, filler);
-        let (name, _) = assembly.names(&from.node);
-        let start = place_operator(task, name, operator);
+        let start = place_operator(task, bench, operator);
         assembly.at_start(move |_| start());
         output
     }))

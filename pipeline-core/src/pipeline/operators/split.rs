@@ -131,12 +131,12 @@ where
     let make = move |assembly: &mut Assembly, node: &Arc<Node>| {
         let input = upstream(assembly);
         let task = assembly.hub().task(Role::Operator);
+        let bench = assembly.bench(node);
         let edges: Vec<Joint<U>> = (0..N).map(|_| behind(assembly, node)).collect();
         let fillers = edges.iter().cloned();
         let fillers = fillers.map(|edge| Filler::new(edge, task.seat())).collect();
-        let (name, _) = assembly.names(node);
         let inlet = Inlet::new(input, task.seat());
-        let start = place_operator(task, name, make(inlet, fillers));
+        let start = place_operator(task, bench, make(inlet, fillers));
         assembly.at_start(move |_| start());
         edges.into_iter().map(Some).collect()
     };

@@ -71,9 +71,9 @@ impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
         Pipeline::new(Closed::new(node, move |assembly, from| {
             let input = upstream(assembly);
             let task = assembly.hub().task(Role::Operator);
+            let bench = assembly.bench(&from.node);
             let output = behind(assembly, &from.node);
             let filler = Filler::new(output.clone(), task.seat());
-            let (name, _) = assembly.names(&from.node);
             // of its own, as the adaptor may take the items to another task
             let own = assembly.hub().task(Role::Operator);
             let inlet = Inlet::new(input, own.seat());
@@ -81,7 +81,7 @@ impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
             let items = Upstream(Arc::clone(&intake));
             let source = assembly.source(&from.node);
             let make = move || adaptor(items);
-            let start = place_operator(task, name, Through::new(intake, filler, source, make));
+            let start = place_operator(task, bench, Through::new(intake, filler, source, make));
             assembly.at_start(move |_| start());
             output
         }))

@@ -37,7 +37,7 @@ use pipeline_core::{
     error::{Cause, Overflow},
     prelude::*,
 };
-use tokio::{net::TcpListener, sync::mpsc, time::timeout};
+use tokio::{net::TcpListener, runtime::Builder, sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -59,8 +59,7 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const INTERRUPTED: u8 = 130;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let options = match options::parse(env::args_os().skip(1)) {
         Ok(Command::Serve(options)) => options,
         Ok(Command::Help) => {
@@ -72,13 +71,19 @@ async fn main() -> ExitCode {
             return USAGE.into();
         }
     };
-    match serve(options).await {
-        Ok(status) => status.into(),
+    let runtime = match Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
         Err(error) => {
-            say(&chain(&*error));
-            FAILED.into()
+            say(&error.to_string());
+            return FAILED.into();
         }
-    }
+    };
+    let status = runtime.block_on(serve(options)).unwrap_or_else(|error| {
+        say(&chain(&*error));
+        FAILED
+    });
+    runtime.shutdown_background(); // a thread that hangs in a write is not waited for
+    status.into()
 }
 
 // ANCHOR: storing

@@ -34,6 +34,8 @@ pages! {
     figures: "../pages/figures.md",
     program_crawl: "../pages/programs/crawl.md",
     program_reorder: "../pages/programs/reorder.md",
+    program_ingest: "../pages/programs/ingest.md",
+    program_scheduler: "../pages/programs/scheduler.md",
 }
 
 #[cfg(test)]

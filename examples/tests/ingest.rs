@@ -742,11 +742,8 @@ impl HttpClient {
     }
 
     /// To be waited for elsewhere.
-    fn post<const N: usize>(
-        self,
-        ids: [&'static str; N],
-    ) -> impl Future<Output = (u16, Value)> + Send + 'static {
-        async move { HttpClient::answer(self.raw(body(ids)).await.unwrap()).await }
+    async fn post<const N: usize>(self, ids: [&'static str; N]) -> (u16, Value) {
+        HttpClient::answer(self.raw(body(ids)).await.unwrap()).await
     }
 
     async fn answer(response: reqwest::Response) -> (u16, Value) {

@@ -160,7 +160,7 @@ async fn requests_add_cancel_replace_count_and_flush() {
         flushed += http.flush().await;
         sleep(Duration::from_millis(2)).await;
     }
-    assert_eq!(flushed, 2);
+    assert!(flushed >= 2, "{flushed}");
     assert_eq!(
         BTreeSet::from([run.next_id(), run.next_id()]),
         set(["a", "d"])

@@ -29,7 +29,8 @@ struct Pages {
 struct Entry {
     version: i64,
     is_leaving: bool,
-    /// Free again when this is dropped. None for what the book was opened with beyond its bound.
+    /// Free again when this is dropped. None for what is beyond the bound: the book may have been larger
+    /// at the last start.
     _place: Option<OwnedSemaphorePermit>,
 }
 
@@ -101,7 +102,8 @@ impl Book {
         }
     }
 
-    /// Notes a message, or another version of one. True if it replaces one that was waiting.
+    /// Notes a message, or another version of one, which has its place then, or another one if there is. True
+    /// if it replaces one that was waiting.
     pub(crate) fn enter(
         &self,
         id: &Arc<str>,
@@ -111,10 +113,13 @@ impl Book {
         let mut pending = self.lock();
         let old = pending.remove(id);
         let replaces = old.as_ref().is_some_and(|old| !old.is_leaving);
+        let place = place.or(old.and_then(|old| old._place));
+        // its id was pending when it came, and is no more
+        let place = place.or_else(|| Arc::clone(&self.0.places).try_acquire_owned().ok());
         let entry = Entry {
             version,
             is_leaving: false,
-            _place: place.or(old.and_then(|old| old._place)),
+            _place: place,
         };
         pending.insert(Arc::clone(id), entry);
         replaces
@@ -122,9 +127,8 @@ impl Book {
 
     /// Notes what was in the database, as far as there are places.
     pub(crate) fn restore(&self, message: &Message) {
-        let place = Arc::clone(&self.0.places).try_acquire_owned().ok();
         self.0.versions.fetch_max(message.version, SeqCst);
-        self.enter(&message.id, message.version, place);
+        self.enter(&message.id, message.version, None);
     }
 
     /// Whether this version counts, and no later one.

@@ -27,7 +27,7 @@ impl Lateness {
     }
 
     /// With those of some more messages.
-    pub(crate) fn and(mut self, messages: Vec<Message>) -> Self {
+    pub(crate) fn and(mut self, messages: &[Message]) -> Self {
         messages.iter().for_each(|message| self.add(message.late));
         self
     }

@@ -145,9 +145,9 @@ fn delivering(
             .into(),
     };
     delivered
-        .batch(TOGETHER, Duration::from_millis(20))
+        .batch(TOGETHER, Duration::from_millis(5))
         .stage(Forget::new(database, desk.book.clone()))
-        .fold(Lateness::new(), Lateness::and)
+        .fold(Lateness::new(), |late, messages| late.and(&messages))
 }
 // ANCHOR_END: delivering
 
@@ -185,14 +185,14 @@ fn wishes(lines: Lines, desk: &Arc<Desk>, longest: usize) -> Pipeline<Request> {
 /// It could not be started.
 async fn schedule(options: Options) -> Result<u8, BoxError> {
     let signals = Signals::listen()?;
-    let _lock = database::lock(&options.database).map_err(|cause| named(&options, cause))?;
+    let _lock = database::lock(&options.database).map_err(|cause| named(&options, &cause))?;
     let desk = Arc::new(Desk {
         book: Book::new(options.most),
         schedule: Schedule::new(),
         clock: Clock::new(),
     });
     let restored = restore(&desk, &options).await;
-    let restored = restored.map_err(|cause| named(&options, cause.into()))?;
+    let restored = restored.map_err(|cause| named(&options, &cause.into()))?;
 
     let (errors, failures) = mpsc::channel(64);
     let (dead, letters) = mpsc::channel(64);
@@ -226,7 +226,7 @@ async fn schedule(options: Options) -> Result<u8, BoxError> {
     let ended = tokio::select! {
         ended = running.wait() => ended,
         () = let_go(&desk, &signals) => {
-            say("stdout hangs, and is left behind"); // a blocking thread cannot be cancelled
+            say("it hangs, and is left behind"); // a blocking thread cannot be cancelled
             return Ok(INTERRUPTED);
         }
     };
@@ -250,9 +250,9 @@ async fn restore(desk: &Desk, options: &Options) -> rusqlite::Result<Vec<Message
 }
 
 /// An error of the database, with its name.
-fn named(options: &Options, cause: BoxError) -> BoxError {
+fn named(options: &Options, cause: &BoxError) -> BoxError {
     let database = options.database.display();
-    format!("{database}: {}", chain(&*cause)).into()
+    format!("{database}: {}", chain(&**cause)).into()
 }
 
 // ANCHOR: let_go

@@ -15,7 +15,7 @@ Options:
   -d, --db <FILE>         SQLite database of what is pending, made if need be
                           (default: scheduler.db)
   -l, --listen <ADDR>     Take messages over HTTP and not from stdin; port 0 takes a
-                          free one
+                          free one, which stderr names
   -t, --to <URL>          Deliver by POST to this URL and not to stdout
   -f, --flush             Deliver all that is in the database now, and end
       --most <N>          Messages that may be pending, at least 1 (default: 100000)

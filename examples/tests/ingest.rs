@@ -4,7 +4,7 @@
 //! until the other half comes. The long ones, with their figures:
 //!
 //! ```text
-//! cargo test --release -p examples --test ingest -- --ignored --nocapture
+//! cargo test --release -p examples --test ingest -- --ignored --nocapture --test-threads 1
 //! ```
 
 #![cfg(unix)]
@@ -322,6 +322,59 @@ async fn a_second_signal_ends_at_once_and_nobody_is_told_a_lie() {
     assert_eq!(waiting.await.unwrap().0, 503);
     assert_eq!(server.wait().0, 130);
     assert!(store.objects().is_empty());
+}
+
+// ----- S3 -----
+
+/// As much of S3 as it takes. The first object is refused once.
+#[cfg(feature = "s3")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_is_a_store_as_well() {
+    use axum::{Router, body::Bytes, http::Method, http::Uri, response::IntoResponse};
+    use std::sync::Mutex;
+
+    let stored: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
+    let refused = Arc::new(AtomicBool::new(false));
+    let has = Arc::clone(&stored);
+    let bucket = move |method: Method, uri: Uri, content: Bytes| async move {
+        let name = uri.path().to_owned();
+        if method == Method::GET {
+            let none = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+            return none.into_response();
+        }
+        if !refused.swap(true, Relaxed) {
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+        let content = String::from_utf8(content.into()).unwrap();
+        has.lock().unwrap().push((name, content));
+        [("etag", "\"1\"")].into_response()
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, Router::new().fallback(bucket)).into_future());
+
+    let mut command = program();
+    command.args(["--listen", "127.0.0.1:0", "--store", "s3://bucket/folder"]);
+    command
+        .env("AWS_ENDPOINT", endpoint)
+        .env("AWS_ALLOW_HTTP", "true");
+    command
+        .env("AWS_ACCESS_KEY_ID", "key")
+        .env("AWS_SECRET_ACCESS_KEY", "secret");
+    command.env("AWS_REGION", "eu-central-1");
+    let server = Server::new(command);
+
+    assert_eq!(server.send(["a"]).await.0, 202);
+    assert_eq!(server.end().0, 0);
+    let stored = stored.lock().unwrap();
+    let [(name, content)] = &stored[..] else {
+        panic!("{stored:?}")
+    };
+    assert!(
+        name.starts_with("/bucket/folder/") && name.ends_with(".ndjson"),
+        "{name}"
+    );
+    assert_eq!(content.lines().count(), 1);
 }
 
 // ----- kill -9 -----

@@ -14,6 +14,7 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
+    book::Full,
     message::{self, Answer, From, Request, Wish},
     save::Desk,
 };
@@ -47,8 +48,11 @@ async fn cancel(State(door): State<Arc<Door>>, Path(id): Path<String>) -> Respon
 
 /// Sends a wish on its way, and waits for what comes of it. Takes no more than there is room for.
 async fn ask(door: &Door, wish: Wish) -> Response {
-    let Ok(place) = door.desk.book.try_place(&wish) else {
-        return later("too many messages are pending");
+    let book = &door.desk.book;
+    let place = match book.try_place(&wish) {
+        Ok(place) => place,
+        Err(Full) if book.is_closed() => return later("it is ending"),
+        Err(Full) => return later("too many messages are pending"),
     };
     let (told, answer) = oneshot::channel();
     let from = From::Http(told);

@@ -19,7 +19,6 @@ mod http;
 mod object;
 mod options;
 mod seen;
-mod signals;
 mod store;
 
 use std::{
@@ -46,7 +45,6 @@ use crate::{
     object::{Names, Object},
     options::{Command, Options},
     seen::Seen,
-    signals::Signals,
     store::{NotStored, Put, Store},
 };
 
@@ -108,7 +106,6 @@ fn storing(collections: Pipeline<Collection>, store: Store, options: &Options) -
 ///
 /// It could not be started.
 async fn serve(options: Options) -> Result<u8, BoxError> {
-    let signals = Signals::listen()?;
     let store = Store::open(&options.store)?;
     let seen = Seen::new(options.remember);
     store.recall(&seen).await?;
@@ -121,9 +118,14 @@ async fn serve(options: Options) -> Result<u8, BoxError> {
     let mut running = storing(collections, store, &options)
         .errors(errors)
         .error_overflow(Overflow::Wait) // each failure is named
-        .drain_on(&signals.drain, DRAIN)
-        .cancel_on(&signals.cancel)
+        .drain_on_signals(DRAIN)
         .start()?;
+
+    let open = queue.clone();
+    tokio::spawn(async move {
+        open.closed().await;
+        say("draining; again to stop at once");
+    });
 
     let door = Door {
         queue,

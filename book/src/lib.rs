@@ -1,8 +1,12 @@
-//! The guide's pages and the README as tests: their Rust snippets are compiled and run as doctests.
+//! The guide: how its pages become HTML, and its pages and the README as tests, whose Rust snippets are compiled and
+//! run as doctests.
 //!
 //! The pages themselves are Markdown, in `book/pages`. A new one is named here and in `SUMMARY.md`.
 
 pub mod marble;
+pub mod options;
+pub mod render;
+pub mod serve;
 
 /// Makes the snippets of Markdown files doctests, and lists the files.
 macro_rules! pages {
@@ -41,12 +45,12 @@ pages! {
 #[cfg(test)]
 mod tests {
     use std::{
-        collections::BTreeSet,
+        collections::{BTreeMap, BTreeSet},
         fs,
         path::{Path, PathBuf},
     };
 
-    use super::PAGES;
+    use super::{PAGES, render};
 
     /// Paths in [`PAGES`] are seen from `src/lib.rs`.
     fn source_dir() -> PathBuf {
@@ -124,15 +128,117 @@ mod tests {
         let page = read(&source_dir().join("../pages/stages.md"));
         let function = read(&source_dir().join("../../pipeline-macros/expansions/price.rs"));
         assert!(page.contains(&function), "the page has not:\n{function}");
-        let included = page
-            .split("{{#include ")
-            .skip(1)
-            .filter_map(|rest| rest.split_once("}}"));
-        let files: Vec<_> = included.map(|(file, _)| file).collect();
-        assert_eq!(files.len(), 1, "{files:?}");
-        for file in files {
-            read(&source_dir().join("../pages").join(file));
+    }
+
+    /// What a page includes: a file, and behind a colon the name of a part of it, if that is not all of it.
+    fn inclusions(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+        ["{{#include ", "{{#rustdoc_include "]
+            .into_iter()
+            .flat_map(|opening| text.split(opening).skip(1))
+            .filter_map(|rest| rest.split_once("}}"))
+            .map(|(target, _)| match target.trim().split_once(':') {
+                Some((file, part)) => (file, Some(part)),
+                None => (target.trim(), None),
+            })
+    }
+
+    #[test]
+    fn what_pages_include_is_there() {
+        let mut seen = 0;
+        for path in PAGES {
+            let page = source_dir().join(path);
+            for (file, part) in inclusions(&read(&page)) {
+                let text = read(&page.parent().expect("a folder").join(file));
+                if let Some(part) = part {
+                    // lines by number would go wrong with the next change of the file
+                    let named = text.lines().any(|line| {
+                        line.trim().trim_start_matches("//").trim() == format!("ANCHOR: {part}")
+                    });
+                    assert!(named, "{path}: no `ANCHOR: {part}` in {file}");
+                }
+                seen += 1;
+            }
         }
+        assert!(seen > 0, "none found: the search is broken");
+    }
+
+    /// The values of an attribute in a page of HTML.
+    fn attributes<'a>(html: &'a str, opening: &'a str) -> impl Iterator<Item = &'a str> {
+        html.split(opening)
+            .skip(1)
+            .filter_map(|rest| rest.split_once('"'))
+            .map(|(value, _)| value)
+    }
+
+    #[test]
+    fn every_link_of_the_built_book_leads_to_a_page_and_a_place_on_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        render::build(folder.path()).expect("it can be built");
+        let read_html = |name: &str| read(&folder.path().join(name));
+        let pages: BTreeMap<String, String> = files(folder.path(), "")
+            .into_iter()
+            .filter(|name| name.ends_with(".html"))
+            .map(|name| (name.clone(), read_html(&name)))
+            .collect();
+        let places: BTreeMap<&str, BTreeSet<&str>> = pages
+            .iter()
+            .map(|(name, html)| (name.as_str(), attributes(html, " id=\"").collect()))
+            .collect();
+        let (mut links, mut anchors) = (0, 0);
+        // the page for what is not there is shown at any address, and the one to print is all others
+        let whole = ["404.html", "print.html"];
+        for (name, html) in pages
+            .iter()
+            .filter(|(name, _)| !whole.contains(&name.as_str()))
+        {
+            for target in attributes(html, " href=\"").chain(attributes(html, " src=\"")) {
+                if target.contains("://") || target.starts_with("data:") {
+                    continue;
+                }
+                let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+                let path = path.split('?').next().unwrap_or_default();
+                let linked = match path {
+                    "" => name.clone(),
+                    path => resolved(name, path),
+                };
+                assert!(
+                    folder.path().join(&linked).exists(),
+                    "{name} links to {target}"
+                );
+                links += 1;
+                if !anchor.is_empty() {
+                    let there = places
+                        .get(linked.as_str())
+                        .is_some_and(|ids| ids.contains(anchor));
+                    assert!(
+                        there,
+                        "{name} links to {target}: there is no such place on that page"
+                    );
+                    anchors += 1;
+                }
+            }
+        }
+        assert!(
+            links > 300 && anchors > 20,
+            "only {links}, {anchors}: the search is broken"
+        );
+    }
+
+    /// The file to which a link leads on a page of the book.
+    fn resolved(page: &str, target: &str) -> String {
+        let mut folders: Vec<_> = page.split('/').collect();
+        folders.pop();
+        for part in target.split('/') {
+            match part {
+                "." => {}
+                ".." => assert!(
+                    folders.pop().is_some(),
+                    "{page} links to {target}, outside of the book"
+                ),
+                part => folders.push(part),
+            }
+        }
+        folders.join("/")
     }
 
     #[test]

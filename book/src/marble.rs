@@ -6,10 +6,10 @@
 //! out: -----[1 2]----[3]|
 //! ```
 //!
-//! A line with a label is a track, read from left to right as time goes by: `-` is nothing, `|` the end, `x` a
-//! failure, `[1 2]` an item that is written with more than one character, and any other character an item. Marbles
-//! stand where they stand in the text. Any other line is the step between two tracks. A page without a
-//! renderer shows the text, which says the same; a reader that cannot see the picture is read it.
+//! A line with a label is a track, read from left to right as time goes by: `-` and `.` are nothing, `|` the end, `x` a
+//! failure, `[1 2]` an item that is written with more than one character, and any other character an item; what is behind
+//! the end is a remark. Marbles stand where they stand in the text. Any other line is the step between two tracks. A page
+//! without a renderer shows the text, which says the same; a reader that cannot see the picture is read it.
 
 use std::fmt::Write;
 
@@ -17,10 +17,12 @@ const BLOCK: &str = "```marble\n";
 const FENCE: &str = "```";
 
 /// Of one character of a track, in pixels; of a line; around the picture.
-const STEP: usize = 13;
-const LINE: usize = 40;
+const STEP: usize = 18;
+const LINE: usize = 38;
 const MARGIN: usize = 10;
-const RADIUS: usize = 13;
+const RADIUS: usize = 12;
+/// Of a character of a step's name.
+const LETTER: usize = 9;
 
 /// Draws the diagrams of a page.
 #[must_use]
@@ -60,6 +62,7 @@ enum What {
     Item(String),
     Failure,
     End,
+    Remark(String),
 }
 
 /// One diagram as SVG. In the colours of the page, so that it can be read in the dark.
@@ -78,16 +81,35 @@ fn draw(text: &str) -> String {
         })
         .max()
         .unwrap_or(0);
+    // where the text of the first track begins
+    let first_column = text
+        .lines()
+        .filter(|line| matches!(parse(line), Line::Track(..)))
+        .filter_map(|line| {
+            let (label, track) = line.split_once(':')?;
+            let spaces = track.chars().take_while(|c| *c == ' ').count();
+            Some(label.chars().count() + 1 + spaces)
+        })
+        .min()
+        .unwrap_or(0);
     let columns = lines
         .iter()
         .filter_map(|line| match line {
-            Line::Track(_, marbles) => marbles.last().map(|last| last.to + 1),
+            Line::Track(_, marbles) => marbles.last().map(|last| last.to + 1 - first_column),
             Line::Step(_) => None,
         })
         .max()
         .unwrap_or(0);
+    let longest_step = lines
+        .iter()
+        .map(|line| match line {
+            Line::Step(name) => (name.chars().count() + 2) * LETTER,
+            Line::Track(..) => 0,
+        })
+        .max()
+        .unwrap_or(0);
     let left = MARGIN + label_width;
-    let width = left + columns * STEP + 2 * MARGIN + RADIUS;
+    let width = left + longest_step.max(columns * STEP + MARGIN + RADIUS) + MARGIN;
     let height = lines.len() * LINE + MARGIN;
     let mut svg = format!(
         "<div class=\"marbles\"><svg role=\"img\" aria-label=\"{}\" viewBox=\"0 0 {width} {height}\" \
@@ -111,24 +133,36 @@ fn draw(text: &str) -> String {
                     escape(name)
                 );
             }
-            Line::Track(label, marbles) => draw_track(&mut svg, label, marbles, left, y),
+            Line::Track(label, marbles) => {
+                let x = |column: usize| left + (column - first_column) * STEP + STEP / 2;
+                draw_track(&mut svg, label, marbles, (left, y), x);
+            }
         }
     }
     svg.push_str("</svg></div>\n");
     svg
 }
 
-fn draw_track(svg: &mut String, label: &str, marbles: &[Marble], left: usize, y: usize) {
-    let x = |column: usize| left + column * STEP + STEP / 2;
-    let ends = matches!(marbles.last(), Some(last) if last.what == What::End);
-    let last = x(marbles.last().map_or(0, |last| last.to));
+fn draw_track(
+    svg: &mut String,
+    label: &str,
+    marbles: &[Marble],
+    (left, y): (usize, usize),
+    x: impl Fn(usize) -> usize,
+) {
+    let end = marbles.iter().find(|marble| marble.what == What::End);
+    let last = end.or(marbles.last()).map_or(left, |last| x(last.to));
     let _ = write!(
         svg,
         "<text x=\"{MARGIN}\" y=\"{}\">{}</text>\
          <line x1=\"{left}\" y1=\"{y}\" x2=\"{}\" y2=\"{y}\" stroke=\"currentColor\" stroke-opacity=\"0.5\"/>",
         y + 5,
         escape(label),
-        if ends { last } else { last + RADIUS + 8 }
+        if end.is_some() {
+            last
+        } else {
+            last + 2 * RADIUS
+        }
     );
     for Marble { from, to, what } in marbles {
         let middle = usize::midpoint(x(*from), x(*to));
@@ -140,6 +174,15 @@ fn draw_track(svg: &mut String, label: &str, marbles: &[Marble], left: usize, y:
                      stroke-width=\"2\"/>",
                     y - 12,
                     y + 12
+                );
+            }
+            What::Remark(text) => {
+                let _ = write!(
+                    svg,
+                    "<text x=\"{}\" y=\"{}\" font-family=\"monospace\">{}</text>",
+                    x(*from),
+                    y + 5,
+                    escape(text)
                 );
             }
             What::Failure => {
@@ -179,15 +222,30 @@ fn colour(text: &str) -> &'static str {
 }
 
 fn parse(line: &str) -> Line<'_> {
-    let Some((label, track)) = line.split_once(':') else {
+    let label = line.split_once(':').map(|(label, _)| label);
+    // an argument of a step may have a colon, too
+    let Some(label) = label.filter(|label| !label.contains('(')) else {
         return Line::Step(line.trim());
     };
-    let mut marbles = Vec::new();
-    let mut characters = track.chars().enumerate();
+    let mut marbles: Vec<Marble> = Vec::new();
+    // seen from the begin of the line, so that labels need not be of the same length
+    let mut characters = line.chars().enumerate().skip(label.chars().count() + 1);
     while let Some((from, character)) = characters.next() {
+        if matches!(marbles.last(), Some(last) if last.what == What::End) {
+            let text: String = line.chars().skip(from).collect();
+            let text = text.trim().to_owned();
+            // as many columns as its letters need
+            let to = from + (text.chars().count() * LETTER).div_ceil(STEP);
+            marbles.push(Marble {
+                from,
+                to,
+                what: What::Remark(text),
+            });
+            break;
+        }
         let mut to = from;
         let what = match character {
-            ' ' | '-' => continue,
+            ' ' | '-' | '.' => continue,
             '|' => What::End,
             'x' => What::Failure,
             '[' => {
@@ -223,6 +281,8 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn item(from: usize, to: usize, text: &str) -> Marble {
@@ -245,13 +305,45 @@ mod tests {
             what,
         };
         let expected = [
-            item(2, 2, "1"),
-            what(4, What::Failure),
-            item(5, 9, "2 3"),
-            what(10, What::End),
+            item(5, 5, "1"),
+            what(7, What::Failure),
+            item(8, 12, "2 3"),
+            what(13, What::End),
         ];
         assert_eq!(marbles, expected);
         assert_eq!(parse("batch(2)"), Line::Step("batch(2)"));
+        assert_eq!(parse("f(|n: u8| n)"), Line::Step("f(|n: u8| n)"));
+        let Line::Track(_, marbles) = parse("in: -.|  stop (1)") else {
+            panic!("a track");
+        };
+        assert_eq!(marbles[0], what(6, What::End));
+        assert_eq!(marbles[1].what, What::Remark("stop (1)".to_owned()));
+    }
+
+    #[test]
+    fn tracks_whose_labels_differ_in_length_are_aligned() {
+        let drawn = draw("in:  -1-|\nout: -1-|");
+        let places: Vec<_> = drawn.matches("text-anchor=\"middle\" fill").collect();
+        assert_eq!(places.len(), 2);
+        let ends: BTreeSet<_> = drawn
+            .split("<line x1=\"")
+            .skip(1)
+            .filter_map(|line| line.split_once("stroke-width=\"2\"").map(|_| &line[..3]))
+            .collect();
+        assert_eq!(ends.len(), 1, "{drawn}");
+    }
+
+    #[test]
+    fn the_name_of_a_step_fits_into_the_picture() {
+        let name = "delay_until(the column of its number, 16)";
+        let drawn = draw(&format!("in: -1-|\n{name}\nout: -1-|"));
+        let (_, width) = drawn.split_once("viewBox=\"0 0 ").expect("a size");
+        let width: usize = width
+            .split(' ')
+            .next()
+            .and_then(|n| n.parse().ok())
+            .expect("a width");
+        assert!(width > name.len() * LETTER, "{width}");
     }
 
     #[test]

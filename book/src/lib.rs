@@ -7,6 +7,7 @@ pub mod marble;
 pub mod options;
 pub mod render;
 pub mod serve;
+pub mod tutorial;
 
 /// Makes the snippets of Markdown files doctests, and lists the files.
 macro_rules! pages {
@@ -26,6 +27,16 @@ pages! {
     introduction: "../pages/introduction.md",
     first_pipeline: "../pages/first-pipeline.md",
     words: "../pages/words.md",
+    tutorial_program: "../pages/tutorial/program.md",
+    tutorial_order: "../pages/tutorial/order.md",
+    tutorial_window: "../pages/tutorial/window.md",
+    tutorial_errors: "../pages/tutorial/errors.md",
+    tutorial_retries: "../pages/tutorial/retries.md",
+    tutorial_keys: "../pages/tutorial/keys.md",
+    tutorial_batches: "../pages/tutorial/batches.md",
+    tutorial_stopping: "../pages/tutorial/stopping.md",
+    tutorial_testing: "../pages/tutorial/testing.md",
+    tutorial_whole: "../pages/tutorial/whole.md",
     how_to_files_in_order: "../pages/how-to/files-in-order.md",
     how_to_call_an_api: "../pages/how-to/call-an-api.md",
     how_to_per_user_order: "../pages/how-to/per-user-order.md",

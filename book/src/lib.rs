@@ -26,6 +26,7 @@ pages! {
     readme: "../../README.md",
     introduction: "../pages/introduction.md",
     first_pipeline: "../pages/first-pipeline.md",
+    report: "../pages/report.md",
     words: "../pages/words.md",
     tutorial_program: "../pages/tutorial/program.md",
     tutorial_order: "../pages/tutorial/order.md",
@@ -53,10 +54,18 @@ pages! {
     operators_batches_and_pace: "../pages/operators/batches-and-pace.md",
     operators_time: "../pages/operators/time.md",
     operators_branches: "../pages/operators/branches.md",
+    options: "../pages/options.md",
     running: "../pages/running.md",
     failures: "../pages/failures.md",
+    errors: "../pages/errors.md",
     guarantees: "../pages/guarantees.md",
     figures: "../pages/figures.md",
+    costs: "../pages/costs.md",
+    features: "../pages/features.md",
+    inside_engine: "../pages/inside/engine.md",
+    inside_invariants: "../pages/inside/invariants.md",
+    inside_no_task_per_item: "../pages/inside/no-task-per-item.md",
+    inside_tested: "../pages/inside/tested.md",
     program_crawl: "../pages/programs/crawl.md",
     program_reorder: "../pages/programs/reorder.md",
     program_ingest: "../pages/programs/ingest.md",
@@ -149,6 +158,97 @@ mod tests {
         let page = read(&source_dir().join("../pages/stages.md"));
         let function = read(&source_dir().join("../../pipeline-macros/expansions/price.rs"));
         assert!(page.contains(&function), "the page has not:\n{function}");
+    }
+
+    /// The words that follow `opening` in a source of the library, as in the lines that begin with it.
+    fn declared(file: &str, opening: &str) -> Vec<String> {
+        let text = read(&source_dir().join("../../pipeline-core/src").join(file));
+        text.lines()
+            .filter_map(|line| line.strip_prefix(opening))
+            .map(|rest| {
+                rest.chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_option_error_and_figure_of_a_report_is_in_the_reference() {
+        let options = [
+            ("pipeline/options.rs", "    pub fn "),
+            ("config/retry.rs", "    pub const fn "),
+            ("config/rate.rs", "    pub const fn "),
+        ];
+        let steps = [
+            ("pipeline/sources.rs", "    pub fn "),
+            ("pipeline/steps.rs", "    pub fn "),
+            ("pipeline/ends.rs", "    pub fn "),
+        ];
+        let job = [
+            ("run/job.rs", "    pub fn "),
+            ("run/control.rs", "    pub fn "),
+        ];
+        let pages = |names: &[&str]| -> String {
+            let pages = names
+                .iter()
+                .map(|name| source_dir().join("../pages").join(name));
+            pages.map(|page| read(&page)).collect()
+        };
+        let variants = |file, name: &str| {
+            let text = read(&source_dir().join("../../pipeline-core/src").join(file));
+            let (_, body) = text
+                .split_once(&format!("pub enum {name} {{"))
+                .expect("the enum");
+            let (body, _) = body.split_once("\n}").expect("its end");
+            let lines = body.lines().filter_map(|line| line.strip_prefix("    "));
+            let names = lines.filter(|line| line.starts_with(char::is_uppercase));
+            let word = |line: &str| line.split(['(', ',', ' ']).next().map(str::to_owned);
+            names.filter_map(word).collect::<Vec<_>>()
+        };
+        let of = |places: &[(&str, &str)]| -> Vec<String> {
+            let names = places
+                .iter()
+                .flat_map(|(file, opening)| declared(file, opening));
+            names.collect()
+        };
+        let mut seen = 0;
+        let errors = [
+            variants("error/build.rs", "BuildError"),
+            variants("error/run.rs", "Cause"),
+            variants("error/stage.rs", "ErrorKind"),
+        ];
+        for (names, page, where_to) in [
+            (of(&options), pages(&["options.md"]), "options"),
+            (
+                of(&steps),
+                pages(&["options.md", "first-pipeline.md", "stages.md"]),
+                "steps",
+            ),
+            (
+                of(&job),
+                pages(&["options.md", "running.md", "report.md"]),
+                "runs",
+            ),
+            (errors.concat(), pages(&["errors.md"]), "errors"),
+            (
+                of(&[("report.rs", "    pub ")]),
+                pages(&["report.md", "running.md"]),
+                "reports",
+            ),
+        ] {
+            for name in names {
+                let code = page.split('`').skip(1).step_by(2);
+                let mut words =
+                    code.flat_map(|code| code.split(|c: char| !c.is_alphanumeric() && c != '_'));
+                assert!(
+                    words.any(|word| word == name),
+                    "`{name}` is not among the {where_to}"
+                );
+                seen += 1;
+            }
+        }
+        assert!(seen > 70, "only {seen} found: the search is broken");
     }
 
     /// What a page includes: a file, and behind a colon the name of a part of it, if that is not all of it.

@@ -12,11 +12,13 @@ pub mod tutorial;
 /// Makes the snippets of Markdown files doctests, and lists the files.
 macro_rules! pages {
     ($($name:ident: $path:literal,)+) => {
-        $(
-            #[cfg(doctest)]
-            #[doc = include_str!($path)]
-            mod $name {}
-        )+
+        #[cfg(doctest)]
+        mod pages {
+            $(
+                #[doc = include_str!($path)]
+                mod $name {}
+            )+
+        }
         #[cfg(test)]
         const PAGES: &[&str] = &[$($path),+];
     };

@@ -113,9 +113,10 @@ fn draw(text: &str) -> String {
     let height = lines.len() * LINE + MARGIN;
     let mut svg = format!(
         "<div class=\"marbles\"><svg role=\"img\" aria-label=\"{}\" viewBox=\"0 0 {width} {height}\" \
-         style=\"max-width:min(100%,{width}px);width:100%;height:auto\" font-family=\"sans-serif\" font-size=\"14\" \
+         style=\"min-width:{}px;max-width:{width}px;width:100%;height:auto\" font-family=\"sans-serif\" font-size=\"14\" \
          fill=\"currentColor\" stroke=\"none\">",
-        escape(&alternative(text))
+        escape(&alternative(text)),
+        width * 3 / 4
     );
     for (row, line) in lines.iter().enumerate() {
         let y = MARGIN / 2 + row * LINE + LINE / 2;

@@ -7,6 +7,7 @@
 pub mod alloc;
 pub mod json;
 pub mod measure;
+pub mod one_stage;
 pub mod options;
 pub mod ours;
 pub mod peers;

@@ -2,8 +2,6 @@
 
 mod allocations;
 mod compute;
-#[cfg(feature = "peers")]
-mod crates;
 mod delays;
 mod idle;
 mod json;
@@ -11,7 +9,6 @@ mod latency;
 mod line;
 mod macros;
 mod noop;
-mod one_stage;
 mod operators;
 mod pending;
 mod recovery;
@@ -40,7 +37,7 @@ usage: cargo run --release -p benches --bin targets -- [OPTIONS]
 
 The status is 0 also when a target is missed; it is 1 when a result is wrong: items lost, doubled,
 out of order, or a run that failed or hung.
-With `--features peers`, published crates of the same kind are measured too.";
+The program `compare` measures published crates of the same kind.";
 
 /// Lines that share their measurements.
 struct Group {
@@ -112,11 +109,6 @@ const GROUPS: &[Group] = &[
     Group {
         name: "idle",
         measure: idle::measure,
-    },
-    #[cfg(feature = "peers")]
-    Group {
-        name: "crates",
-        measure: crates::measure,
     },
 ];
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use futures_util::stream;
 use pipeline_core::prelude::*;
 
 use crate::alloc::{self, Recording};
@@ -11,7 +10,8 @@ use crate::measure::race::Race;
 use crate::measure::runtime;
 use crate::options::Options;
 use crate::ours;
-use crate::peers::idioms;
+use crate::peers::Peer;
+use crate::peers::idioms::{Buffered, SpawnBuffered};
 use crate::table::{Goal, Line, Value, short};
 use crate::tally::{Collector, Tally, Wrong};
 use crate::work::{Delays, noop, pending_once};
@@ -111,19 +111,11 @@ pub(super) fn measure(_effort: &Effort) -> Result<Vec<Line>, Wrong> {
         })
     });
     let buffered = race.enter("futures buffered", move || {
-        counted(async move {
-            Ok(idioms::buffered(stream::iter(0..ITEMS), ready, noop, Steady::new(ITEMS)).await)
-        })
+        counted(async move { Buffered::run(0..ITEMS, ready, noop, Steady::new(ITEMS)).await })
     });
     let spawned = race.enter("spawn + buffered", move || {
         counted(async move {
-            Ok(idioms::spawn_buffered(
-                stream::iter(0..ITEMS),
-                pending,
-                pending_once,
-                Steady::new(ITEMS),
-            )
-            .await)
+            SpawnBuffered::run(0..ITEMS, pending, pending_once, Steady::new(ITEMS)).await
         })
     });
     let rounds = race.run(ROUNDS)?;

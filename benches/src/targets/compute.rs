@@ -3,11 +3,13 @@
 use rayon::ThreadPoolBuilder;
 
 use super::line::speed;
-use super::one_stage::OneStage;
 use crate::measure::Effort;
 use crate::measure::race::Race;
 use crate::measure::runtime::{WORKERS, checked_here};
+use crate::one_stage::OneStage;
 use crate::options::Options;
+use crate::ours::Ours;
+use crate::peers::idioms::SpawnBuffered;
 use crate::peers::threads;
 use crate::table::{Goal, Line};
 use crate::tally::{Tally, Wrong};
@@ -25,7 +27,7 @@ pub(super) fn measure(effort: &Effort, micros: u64, speed_up: f64) -> Result<Vec
         .map_err(|error| Wrong(error.to_string()))?;
 
     let mut race = Race::new();
-    let ours = race.enter_sized("ours", effort, work.ours())?;
+    let ours = race.enter_sized("ours", effort, work.by::<Ours>())?;
     let sequential = race.enter_sized("sequential loop", effort, move |items| {
         checked_here(items, || {
             threads::sequential(items, |index| spin(index, micros), Tally::default())
@@ -36,7 +38,7 @@ pub(super) fn measure(effort: &Effort, micros: u64, speed_up: f64) -> Result<Vec
             threads::rayon(&pool, items, |index| spin(index, micros), Tally::default())
         })
     })?;
-    let spawned = race.enter_sized("spawn + buffered", effort, work.spawn_buffered())?;
+    let spawned = race.enter_sized("spawn + buffered", effort, work.by::<SpawnBuffered>())?;
     let rounds = race.run(effort.rounds)?;
 
     let name = format!("{micros} us of CPU, P 16: speed");

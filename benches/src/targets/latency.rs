@@ -14,7 +14,8 @@ use crate::measure::runtime;
 use crate::measure::spread::quantile;
 use crate::options::Options;
 use crate::ours;
-use crate::peers::idioms;
+use crate::peers::idioms::Buffered;
+use crate::peers::{Peer, drain};
 use crate::table::{Goal, Line, Value};
 use crate::tally::{Collector, Indexed, Tally, Wrong};
 
@@ -142,7 +143,10 @@ pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>, Wrong> {
     });
     let buffered = race.enter("futures buffered", move || {
         sample(items, async move {
-            Ok(idioms::buffered(paced(items), options, pass, Latencies::new(items)).await)
+            let results = Buffered::stage(paced(items), options, pass);
+            let mut latencies = Latencies::new(items);
+            drain(results, &mut latencies).await;
+            Ok(latencies)
         })
     });
     let ours_sent = race.enter("ours, from the sender", move || {
@@ -157,7 +161,7 @@ pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>, Wrong> {
             let (sender, receiver) = mpsc::channel(CAPACITY);
             pace(items, Stamped::now, sender);
             let mut latencies = Latencies::new(items);
-            idioms::drain(received(receiver), &mut latencies).await;
+            drain(received(receiver), &mut latencies).await;
             Ok(latencies)
         })
     });

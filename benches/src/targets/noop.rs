@@ -3,12 +3,13 @@
 use pipeline_core::prelude::*;
 
 use super::line::cost;
-use super::one_stage::OneStage;
 use crate::measure::Effort;
 use crate::measure::race::Race;
 use crate::measure::runtime::checked;
+use crate::one_stage::OneStage;
 use crate::options::Options;
-use crate::ours;
+use crate::ours::{self, Ours};
+use crate::peers::idioms::{Buffered, SemaphoreSpawnMpsc, SpawnBuffered};
 use crate::table::{Goal, Line};
 use crate::tally::{Tally, Wrong};
 use crate::work::noop;
@@ -26,19 +27,19 @@ pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>, Wrong> {
     };
 
     let mut race = Race::new();
-    let ordered = race.enter_sized("ours, ordered", effort, work.ours())?;
-    let unordered = race.enter_sized("ours, unordered", effort, any_order.ours())?;
+    let ordered = race.enter_sized("ours, ordered", effort, work.by::<Ours>())?;
+    let unordered = race.enter_sized("ours, unordered", effort, any_order.by::<Ours>())?;
     let untouched = race.enter_sized("ours, no options", effort, |items| {
         checked(items, true, async move {
             ours::collect(Pipeline::from_iter(0..items).then(noop), Tally::default()).await
         })
     })?;
-    let buffered = race.enter_sized("futures buffered", effort, work.buffered())?;
-    let spawned = race.enter_sized("spawn + buffered", effort, work.spawn_buffered())?;
+    let buffered = race.enter_sized("futures buffered", effort, work.by::<Buffered>())?;
+    let spawned = race.enter_sized("spawn + buffered", effort, work.by::<SpawnBuffered>())?;
     let semaphore = race.enter_sized(
         "semaphore + spawn + mpsc",
         effort,
-        work.semaphore_spawn_mpsc(),
+        work.by::<SemaphoreSpawnMpsc>(),
     )?;
     let rounds = race.run(effort.rounds)?;
 

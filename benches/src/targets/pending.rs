@@ -1,10 +1,12 @@
 //! Work that is pending once and woken at once: what suspending an item costs.
 
 use super::line::cost;
-use super::one_stage::OneStage;
 use crate::measure::Effort;
 use crate::measure::race::Race;
+use crate::one_stage::OneStage;
 use crate::options::Options;
+use crate::ours::Ours;
+use crate::peers::idioms::{Buffered, SemaphoreSpawnMpsc};
 use crate::table::{Goal, Line};
 use crate::tally::Wrong;
 use crate::work::pending_once;
@@ -17,13 +19,13 @@ pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>, Wrong> {
     };
 
     let mut race = Race::new();
-    let ours = race.enter_sized("ours", effort, work.ours())?;
+    let ours = race.enter_sized("ours", effort, work.by::<Ours>())?;
     let semaphore = race.enter_sized(
         "semaphore + spawn + mpsc",
         effort,
-        work.semaphore_spawn_mpsc(),
+        work.by::<SemaphoreSpawnMpsc>(),
     )?;
-    let buffered = race.enter_sized("futures buffered", effort, work.buffered())?;
+    let buffered = race.enter_sized("futures buffered", effort, work.by::<Buffered>())?;
     let rounds = race.run(effort.rounds)?;
 
     let name = "yield_now once, P 64";

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use super::line::cost;
-use super::one_stage::OneStage;
 use crate::measure::Effort;
 use crate::measure::race::Race;
+use crate::one_stage::OneStage;
 use crate::options::Options;
+use crate::ours::Ours;
+use crate::peers::idioms::{Buffered, SemaphoreSpawnMpsc};
 use crate::schedule::fifo;
 use crate::table::{Goal, Line};
 use crate::tally::Wrong;
@@ -34,15 +36,15 @@ pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>, Wrong> {
     };
 
     let mut race = Race::new();
-    let ours = race.enter_fixed("ours", ITEMS, work.ours());
+    let ours = race.enter_fixed("ours", ITEMS, work.by::<Ours>());
     let schedule = race.enter_known("FIFO schedule", exact);
     let grained = race.enter_known("FIFO, timers of 1 ms", coarse);
     let semaphore = race.enter_fixed(
         "semaphore + spawn + mpsc",
         ITEMS,
-        work.semaphore_spawn_mpsc(),
+        work.by::<SemaphoreSpawnMpsc>(),
     );
-    let buffered = race.enter_fixed("futures buffered", ITEMS, work.buffered());
+    let buffered = race.enter_fixed("futures buffered", ITEMS, work.by::<Buffered>());
     let rounds = race.run(effort.long_rounds)?;
 
     let name = "1,000 sleeps of 0..=99 ms, P 100";

@@ -1,10 +1,12 @@
 //! One slow item in a hundred: whether the others wait behind it.
 
 use super::line::cost;
-use super::one_stage::OneStage;
 use crate::measure::Effort;
 use crate::measure::race::Race;
+use crate::one_stage::OneStage;
 use crate::options::Options;
+use crate::ours::Ours;
+use crate::peers::idioms::Buffered;
 use crate::table::{Goal, Line};
 use crate::tally::Wrong;
 use crate::work::Delays;
@@ -28,10 +30,10 @@ pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>, Wrong> {
     };
 
     let mut race = Race::new();
-    let ordered = race.enter_fixed("ours", ITEMS, wide.ours());
-    let unordered = race.enter_fixed("ours, unordered", ITEMS, any_order.ours());
-    let default = race.enter_fixed("ours, default window", ITEMS, narrow.ours());
-    let buffered = race.enter_fixed("futures buffered", ITEMS, narrow.buffered());
+    let ordered = race.enter_fixed("ours", ITEMS, wide.by::<Ours>());
+    let unordered = race.enter_fixed("ours, unordered", ITEMS, any_order.by::<Ours>());
+    let default = race.enter_fixed("ours, default window", ITEMS, narrow.by::<Ours>());
+    let buffered = race.enter_fixed("futures buffered", ITEMS, narrow.by::<Buffered>());
     let rounds = race.run(effort.long_rounds)?;
 
     let name = "1 % of 100 ms, else 1 ms, P 64, window 4096";

@@ -1,10 +1,12 @@
 //! Benchmarks of `pipeline-core`.
 //!
 //! The program `targets` measures every target of the library against what a user would write or
-//! pick instead, and prints one table. The folder `benches/` asks criterion the finer questions.
-//! How to run and read both: the README of this crate.
+//! pick instead, and prints one table. The program `compare` sets the library beside published crates, and
+//! writes a page of the book. The folder `benches/` asks criterion the finer questions.
+//! How to run and read them: the README of this crate. Here is what they share.
 
 pub mod alloc;
+pub mod command;
 pub mod json;
 pub mod measure;
 pub mod one_stage;
@@ -14,5 +16,4 @@ pub mod peers;
 pub mod schedule;
 pub mod table;
 pub mod tally;
-pub mod targets;
 pub mod work;

@@ -1,5 +1,6 @@
 //! How things are measured: in interleaved rounds, on a fresh runtime, with an eye on the machine.
 
+pub mod alone;
 pub mod machine;
 pub mod race;
 pub mod runtime;

@@ -140,7 +140,7 @@ mod tests {
     use crate::tally::Tally;
     use crate::work::{noop, pending_once};
 
-    const ITEMS: u64 = 3000;
+    const ITEMS: u64 = 1000;
 
     struct Check(Options);
 

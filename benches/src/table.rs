@@ -143,7 +143,8 @@ fn row([name, ours, peer, ratio, spread, goal, calmness, verdict]: [&str; 8]) ->
     )
 }
 
-fn quartiles(spread: Spread) -> String {
+/// Where the middle half lies.
+pub fn quartiles(spread: Spread) -> String {
     format!("{} .. {}", short(spread.low), short(spread.high))
 }
 
@@ -158,6 +159,26 @@ pub fn short(value: f64) -> String {
         _ => 5,
     };
     format!("{value:.digits$}")
+}
+
+/// Nanoseconds in the unit that suits them.
+pub fn time(nanos: f64) -> String {
+    let (size, unit) = unit(nanos);
+    format!("{} {unit}", short(nanos / size))
+}
+
+/// The quartiles of a time, in the unit that suits its median.
+pub fn times(spread: Spread) -> String {
+    let (size, unit) = unit(spread.median);
+    format!("{} {unit}", quartiles(spread.per(size)))
+}
+
+fn unit(nanos: f64) -> (f64, &'static str) {
+    match nanos.abs() {
+        size if size >= 1e6 => (1e6, "ms"),
+        size if size >= 1e3 => (1e3, "us"),
+        _ => (1.0, "ns"),
+    }
 }
 
 #[cfg(test)]
@@ -222,6 +243,18 @@ mod tests {
                 "ok"
             ]
         );
+    }
+
+    #[test]
+    fn times_have_the_unit_that_suits_the_median() {
+        let spread = Spread {
+            low: 900.0,
+            median: 1_250.0,
+            high: 20_000.0,
+        };
+        assert_eq!(time(spread.median), "1.25 us");
+        assert_eq!(times(spread), "0.900 .. 20.0 us");
+        assert_eq!([time(35.14), time(2e9)], ["35.1 ns", "2000 ms"]);
     }
 
     #[test]

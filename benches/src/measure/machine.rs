@@ -108,6 +108,44 @@ impl Threads {
     }
 }
 
+/// What this process has in memory, in megabytes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Memory {
+    /// Now.
+    pub now: f64,
+    /// The most that there ever was.
+    pub most: f64,
+}
+
+impl Memory {
+    /// Where the system tells.
+    pub fn now() -> Option<Self> {
+        Memory::of(&fs::read_to_string("/proc/self/status").ok()?)
+    }
+
+    fn of(status: &str) -> Option<Self> {
+        let megabytes = |field| {
+            let (_, rest) = status.split_once(field)?;
+            let kilobytes: f64 = rest.split_whitespace().next()?.parse().ok()?;
+            Some(kilobytes * 1_024.0 / 1e6)
+        };
+        Some(Memory {
+            now: megabytes("VmRSS:")?,
+            most: megabytes("VmHWM:")?,
+        })
+    }
+}
+
+/// The processors and the system, in words.
+pub fn name() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let mut lines = info.lines();
+    let model = lines.find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("an unknown processor", |(_, model)| model);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{cores} cores of {model}, {}", std::env::consts::OS)
+}
+
 fn on_processor(schedstat: &str) -> Option<Duration> {
     Some(Duration::from_nanos(
         schedstat.split_whitespace().next()?.parse().ok()?,
@@ -150,6 +188,14 @@ mod tests {
     fn both_kinds_of_switches_count() {
         let status = "Name:\tx\nvoluntary_ctxt_switches:\t19\nnonvoluntary_ctxt_switches:\t9\n";
         assert_eq!(switches(status), Some(28));
+    }
+
+    #[test]
+    fn memory_is_read_in_megabytes() {
+        let status = "Name:\tx\nVmHWM:\t  2000 kB\nVmRSS:\t  1000 kB\n";
+        let memory = Memory::of(status).expect("both are there");
+        assert_eq!((memory.now, memory.most), (1.024, 2.048));
+        assert_eq!(Memory::of("Name:\tx\n"), None);
     }
 
     #[cfg(target_os = "linux")]

@@ -75,7 +75,7 @@ impl Peer for SpawnBuffered {
 pub struct SemaphoreSpawnMpsc;
 
 impl Peer for SemaphoreSpawnMpsc {
-    const NAME: &'static str = "semaphore + spawn + mpsc";
+    const NAME: &'static str = "semaphore + spawn";
     const PACKAGE: &'static str = "tokio";
 
     fn stage<S, F, Fut, T>(
@@ -101,6 +101,9 @@ impl Peer for SemaphoreSpawnMpsc {
             while let Some(item) = source.next().await {
                 if options.ordered {
                     room.acquire().await.expect("never closed").forget();
+                }
+                if finished.is_closed() {
+                    break;
                 }
                 let permit = permits.clone().acquire_owned().await.expect("never closed");
                 let work = function(item);

@@ -1,5 +1,7 @@
-//! What is written for work that only computes: a loop, and rayon.
+//! What is written for work that only computes: a loop, rayon, threads.
 
+#[cfg(feature = "peers")]
+use pariter::IteratorExt;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
@@ -44,6 +46,23 @@ where
     collector
 }
 
+/// `pariter`: an iterator over what threads of its own compute, in order, with bounded channels between.
+#[cfg(feature = "peers")]
+pub fn pariter<T, C>(
+    threads: usize,
+    items: u64,
+    function: impl Fn(u64) -> T + Clone + Send + 'static,
+    mut collector: C,
+) -> C
+where
+    T: Send + 'static,
+    C: Collector<T>,
+{
+    let results = (0..items).parallel_map_custom(|map| map.threads(threads), function);
+    results.for_each(|result| collector.take(result));
+    collector
+}
+
 #[cfg(test)]
 mod tests {
     use rayon::ThreadPoolBuilder;
@@ -52,7 +71,7 @@ mod tests {
     use crate::tally::Tally;
 
     #[test]
-    fn both_give_every_item_in_order() {
+    fn all_give_every_item_in_order() {
         let pool = ThreadPoolBuilder::new()
             .num_threads(2)
             .build()
@@ -65,6 +84,11 @@ mod tests {
         );
         assert_eq!(
             rayon(&pool, items, pass, Tally::default()).check(items, true),
+            Ok(())
+        );
+        #[cfg(feature = "peers")]
+        assert_eq!(
+            pariter(2, items, pass, Tally::default()).check(items, true),
             Ok(())
         );
     }

@@ -11,14 +11,14 @@ use pipeline_core::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::line::speed;
-use crate::json::{Messages, Parsed};
-use crate::measure::Effort;
-use crate::measure::race::Race;
-use crate::measure::runtime::{WORKERS, checked, checked_here};
-use crate::ours;
-use crate::peers::threads;
-use crate::table::{Goal, Line};
-use crate::tally::{Indexed, Tally, Wrong};
+use benches::json::{Messages, Parsed};
+use benches::measure::Effort;
+use benches::measure::race::Race;
+use benches::measure::runtime::{WORKERS, checked, checked_here};
+use benches::ours;
+use benches::peers::threads;
+use benches::table::{Goal, Line};
+use benches::tally::{Indexed, Tally, Wrong};
 
 /// Ordered, by as many workers as there are threads.
 pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>, Wrong> {

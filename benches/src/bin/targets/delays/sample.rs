@@ -1,6 +1,5 @@
 //! One contender with one kind of messages, in this process and nothing beside it.
 
-use std::fs;
 use std::future::{pending, poll_fn};
 use std::thread;
 use std::time::Duration;
@@ -11,10 +10,10 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::time::DelayQueue;
 
-use crate::measure::machine::Threads;
-use crate::measure::runtime;
-use crate::ours::describe;
-use crate::tally::Wrong;
+use benches::measure::machine::{Memory, Threads};
+use benches::measure::runtime;
+use benches::ours::describe;
+use benches::tally::Wrong;
 
 /// So many in every case but `Idle`.
 pub(super) const MESSAGES: u64 = 1_000_000;
@@ -226,22 +225,14 @@ impl Received {
             lost: (messages - u64::from(seen)) as f64,
             doubled: self.doubled as f64,
             inversions: self.inversions as f64,
-            memory: most_memory().unwrap_or(f64::NAN),
+            memory: Memory::now().map_or(f64::NAN, |memory| memory.most),
             cpu: cpu.map_or(f64::NAN, |cpu| cpu.as_secs_f64()),
         }
     }
 }
 
-/// Where the system tells.
-fn most_memory() -> Option<f64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let (_, rest) = status.split_once("VmHWM:")?;
-    let kilobytes: f64 = rest.split_whitespace().next()?.parse().ok()?;
-    Some(kilobytes * 1_024.0 / 1e6)
-}
-
 /// Runs the sample `text`, which names a case and a contender, and prints its figures.
-pub(in crate::targets) fn run(text: &str) -> Result<(), Wrong> {
+pub(crate) fn run(text: &str) -> Result<(), Wrong> {
     let unknown = || Wrong(format!("`{text}` is not a sample"));
     let (case, contender) = text.split_once('/').ok_or_else(unknown)?;
     let case = Case::ALL

@@ -5,12 +5,12 @@ use std::time::Duration;
 use pipeline_core::prelude::*;
 
 use super::line::cost;
-use crate::measure::Effort;
-use crate::measure::race::Race;
-use crate::measure::runtime::checked;
-use crate::ours;
-use crate::table::{Goal, Line};
-use crate::tally::{Tally, Wrong};
+use benches::measure::Effort;
+use benches::measure::race::Race;
+use benches::measure::runtime::checked;
+use benches::ours;
+use benches::table::{Goal, Line};
+use benches::tally::{Tally, Wrong};
 
 /// Counts what it has seen.
 #[stage(parallelism = 16)]

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use pipeline_core::prelude::*;
 
-use crate::alloc::{self, Recording};
-use crate::measure::Effort;
-use crate::measure::race::Race;
-use crate::measure::runtime;
-use crate::options::Options;
-use crate::ours;
-use crate::peers::Peer;
-use crate::peers::idioms::{Buffered, SpawnBuffered};
-use crate::table::{Goal, Line, Value, short};
-use crate::tally::{Collector, Tally, Wrong};
-use crate::work::{Delays, noop, pending_once};
+use benches::alloc::{self, Recording};
+use benches::measure::Effort;
+use benches::measure::race::Race;
+use benches::measure::runtime;
+use benches::options::Options;
+use benches::ours;
+use benches::peers::Peer;
+use benches::peers::idioms::{Buffered, SpawnBuffered};
+use benches::table::{Goal, Line, Value, short};
+use benches::tally::{Collector, Tally, Wrong};
+use benches::work::{Delays, noop, pending_once};
 
 const ITEMS: u64 = 400_000;
 const SLEEPING_ITEMS: u64 = 20_000;

@@ -1,15 +1,15 @@
 //! One slow item in a hundred: whether the others wait behind it.
 
 use super::line::cost;
-use crate::measure::Effort;
-use crate::measure::race::Race;
-use crate::one_stage::OneStage;
-use crate::options::Options;
-use crate::ours::Ours;
-use crate::peers::idioms::Buffered;
-use crate::table::{Goal, Line};
-use crate::tally::Wrong;
-use crate::work::Delays;
+use benches::measure::Effort;
+use benches::measure::race::Race;
+use benches::one_stage::OneStage;
+use benches::options::Options;
+use benches::ours::Ours;
+use benches::peers::idioms::Buffered;
+use benches::table::{Goal, Line};
+use benches::tally::Wrong;
+use benches::work::Delays;
 
 const ITEMS: u64 = 5000;
 

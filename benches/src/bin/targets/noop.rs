@@ -3,16 +3,16 @@
 use pipeline_core::prelude::*;
 
 use super::line::cost;
-use crate::measure::Effort;
-use crate::measure::race::Race;
-use crate::measure::runtime::checked;
-use crate::one_stage::OneStage;
-use crate::options::Options;
-use crate::ours::{self, Ours};
-use crate::peers::idioms::{Buffered, SemaphoreSpawnMpsc, SpawnBuffered};
-use crate::table::{Goal, Line};
-use crate::tally::{Tally, Wrong};
-use crate::work::noop;
+use benches::measure::Effort;
+use benches::measure::race::Race;
+use benches::measure::runtime::checked;
+use benches::one_stage::OneStage;
+use benches::options::Options;
+use benches::ours::{self, Ours};
+use benches::peers::idioms::{Buffered, SemaphoreSpawnMpsc, SpawnBuffered};
+use benches::table::{Goal, Line};
+use benches::tally::{Tally, Wrong};
+use benches::work::noop;
 
 /// The whole way from source to end, no work in it.
 pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>, Wrong> {

@@ -8,15 +8,15 @@ use pipeline_core::prelude::*;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use crate::measure::Effort;
-use crate::measure::machine::Threads;
-use crate::measure::race::Calmness;
-use crate::measure::runtime::{self, WORKERS};
-use crate::measure::spread::Spread;
-use crate::ours::describe;
-use crate::table::{Goal, Line, Value, short};
-use crate::tally::Wrong;
-use crate::work::noop;
+use benches::measure::Effort;
+use benches::measure::machine::Threads;
+use benches::measure::race::Calmness;
+use benches::measure::runtime::{self, WORKERS};
+use benches::measure::spread::Spread;
+use benches::ours::describe;
+use benches::table::{Goal, Line, Value, short};
+use benches::tally::Wrong;
+use benches::work::noop;
 
 /// How long it is watched.
 const WATCHED: Duration = Duration::from_secs(3);

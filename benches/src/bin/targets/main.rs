@@ -1,4 +1,6 @@
-//! The targets: a file a group of lines that share their measurements.
+//! Prints the table of targets: `cargo run --release -p benches --bin targets -- [--quick] [--only TEXT]`.
+//!
+//! A file is a group of lines that share their measurements.
 
 mod allocations;
 mod compute;
@@ -19,11 +21,14 @@ mod steps;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use lexopt::{Arg, Parser, ValueExt};
+use benches::alloc::Counting;
+use benches::command::{Program, Wanted};
+use benches::measure::{Effort, runtime};
+use benches::table::{self, Line, Verdict};
+use benches::tally::Wrong;
 
-use crate::measure::{Effort, runtime};
-use crate::table::{self, Line, Verdict};
-use crate::tally::Wrong;
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 const USAGE: &str = "\
 Measures every target of the library and prints one table.
@@ -112,78 +117,27 @@ const GROUPS: &[Group] = &[
     },
 ];
 
-/// What the command line asks for.
-enum Request {
-    Help,
-    List,
-    /// One sample of `delays`, in this process.
-    Alone(String),
-    Measure {
-        effort: Effort,
-        only: Vec<String>,
-    },
-}
-
 /// The program: reads the command line, measures, prints.
-pub fn main() -> ExitCode {
-    match request(Parser::from_env()) {
-        Ok(Request::Help) => {
-            println!("{USAGE}");
-            ExitCode::SUCCESS
-        }
-        Ok(Request::List) => {
-            GROUPS.iter().for_each(|group| println!("{}", group.name));
-            ExitCode::SUCCESS
-        }
-        Ok(Request::Alone(sample)) => match delays::run_alone(&sample) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{error}");
-                ExitCode::FAILURE
-            }
-        },
-        Ok(Request::Measure { effort, only }) => measure(&effort, &only),
-        Err(error) => {
-            eprintln!("{error}\n\n{USAGE}");
-            ExitCode::from(2)
-        }
-    }
-}
-
-fn request(mut words: Parser) -> Result<Request, lexopt::Error> {
-    let mut effort = Effort::FULL;
-    let mut only = Vec::new();
-    while let Some(word) = words.next()? {
-        match word {
-            Arg::Long("quick") => effort = Effort::QUICK,
-            Arg::Long("only") => only.push(words.value()?.string()?),
-            Arg::Long(delays::ALONE) => return Ok(Request::Alone(words.value()?.string()?)),
-            Arg::Long("list") => return Ok(Request::List),
-            Arg::Long("help") | Arg::Short('h') => return Ok(Request::Help),
-            other => return Err(other.unexpected()),
-        }
-    }
-    let known = |text: &String| {
-        GROUPS
-            .iter()
-            .any(|group| group.name.contains(text.as_str()))
+fn main() -> ExitCode {
+    let program = Program {
+        usage: USAGE,
+        groups: GROUPS.iter().map(|group| group.name).collect(),
+        full: Effort::FULL,
+        quick: Effort::QUICK,
+        writes: false,
+        measure,
+        alone: delays::run_alone,
     };
-    match only.iter().find(|text| !known(text)) {
-        Some(text) => Err(format!("no group has `{text}` in its name").into()),
-        None => Ok(Request::Measure { effort, only }),
-    }
+    program.main()
 }
 
-fn measure(effort: &Effort, only: &[String]) -> ExitCode {
+fn measure(wanted: &Wanted) -> ExitCode {
     let start = Instant::now();
-    let wanted = |group: &&Group| {
-        only.is_empty() || only.iter().any(|text| group.name.contains(text.as_str()))
-    };
     let mut verdicts = Vec::new();
     let mut wrong = false;
     println!("{}", table::head());
-    for group in GROUPS.iter().filter(wanted) {
-        match (group.measure)(effort) {
+    for group in GROUPS.iter().filter(|group| wanted.wants(group.name)) {
+        match (group.measure)(&wanted.effort) {
             Ok(lines) => {
                 lines.iter().for_each(|line| println!("{line}"));
                 verdicts.extend(lines.iter().map(Line::verdict));
@@ -209,32 +163,4 @@ fn measure(effort: &Effort, only: &[String]) -> ExitCode {
         },
     );
     ExitCode::from(u8::from(wrong))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(words: &[&str]) -> Result<Request, String> {
-        let parser = Parser::from_iter(["targets"].iter().chain(words));
-        request(parser).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn groups_can_be_picked() {
-        let Ok(Request::Measure { only, .. }) =
-            parse(&["--quick", "--only", "no-op", "--only=sleeps"])
-        else {
-            panic!("it is a valid request");
-        };
-        assert_eq!(only, ["no-op", "sleeps"]);
-    }
-
-    #[test]
-    fn a_group_that_does_not_exist_is_refused() {
-        assert_eq!(
-            parse(&["--only", "nop"]).err().as_deref(),
-            Some("no group has `nop` in its name")
-        );
-    }
 }

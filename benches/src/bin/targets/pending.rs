@@ -1,15 +1,15 @@
 //! Work that is pending once and woken at once: what suspending an item costs.
 
 use super::line::cost;
-use crate::measure::Effort;
-use crate::measure::race::Race;
-use crate::one_stage::OneStage;
-use crate::options::Options;
-use crate::ours::Ours;
-use crate::peers::idioms::{Buffered, SemaphoreSpawnMpsc};
-use crate::table::{Goal, Line};
-use crate::tally::Wrong;
-use crate::work::pending_once;
+use benches::measure::Effort;
+use benches::measure::race::Race;
+use benches::one_stage::OneStage;
+use benches::options::Options;
+use benches::ours::Ours;
+use benches::peers::idioms::{Buffered, SemaphoreSpawnMpsc};
+use benches::table::{Goal, Line};
+use benches::tally::Wrong;
+use benches::work::pending_once;
 
 /// `yield_now` in each item.
 pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>, Wrong> {

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use pipeline_core::prelude::*;
 
-use super::line::{cost, time};
-use crate::measure::Effort;
-use crate::measure::race::{Lane, Race};
-use crate::measure::runtime::checked;
-use crate::ours;
-use crate::table::{Goal, Line, Value};
-use crate::tally::{Tally, Wrong};
-use crate::work::{noop, pending_once};
+use super::line::cost;
+use benches::measure::Effort;
+use benches::measure::race::{Lane, Race};
+use benches::measure::runtime::checked;
+use benches::ours;
+use benches::table::{Goal, Line, Value, time};
+use benches::tally::{Tally, Wrong};
+use benches::work::{noop, pending_once};
 
 const LIMIT: Duration = Duration::from_secs(10);
 

@@ -3,17 +3,17 @@
 use rayon::ThreadPoolBuilder;
 
 use super::line::speed;
-use crate::measure::Effort;
-use crate::measure::race::Race;
-use crate::measure::runtime::{WORKERS, checked_here};
-use crate::one_stage::OneStage;
-use crate::options::Options;
-use crate::ours::Ours;
-use crate::peers::idioms::SpawnBuffered;
-use crate::peers::threads;
-use crate::table::{Goal, Line};
-use crate::tally::{Tally, Wrong};
-use crate::work::spin;
+use benches::measure::Effort;
+use benches::measure::race::Race;
+use benches::measure::runtime::{WORKERS, checked_here};
+use benches::one_stage::OneStage;
+use benches::options::Options;
+use benches::ours::Ours;
+use benches::peers::idioms::SpawnBuffered;
+use benches::peers::threads;
+use benches::table::{Goal, Line};
+use benches::tally::{Tally, Wrong};
+use benches::work::spin;
 
 /// So many microseconds an item, against one thread and against rayon.
 pub(super) fn measure(effort: &Effort, micros: u64, speed_up: f64) -> Result<Vec<Line>, Wrong> {

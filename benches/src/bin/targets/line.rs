@@ -1,8 +1,8 @@
 //! Lines made from the rounds of a race.
 
-use crate::measure::race::{Lane, Rounds};
-use crate::measure::spread::Spread;
-use crate::table::{Goal, Line, Value, short};
+use benches::measure::race::{Lane, Rounds};
+use benches::measure::spread::Spread;
+use benches::table::{Goal, Line, Value, time};
 
 /// Our time per time of the peer's: smaller is better.
 pub(super) fn cost(
@@ -44,14 +44,5 @@ fn compare(
         value: Value::Ratio(ratio),
         goal,
         calmness: rounds.calmness(),
-    }
-}
-
-/// Nanoseconds in the unit that suits them.
-pub(super) fn time(nanos: f64) -> String {
-    match nanos.abs() {
-        size if size >= 1e6 => format!("{} ms", short(nanos / 1e6)),
-        size if size >= 1e3 => format!("{} us", short(nanos / 1e3)),
-        _ => format!("{} ns", short(nanos)),
     }
 }

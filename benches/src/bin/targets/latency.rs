@@ -7,17 +7,16 @@ use futures_util::{Stream, StreamExt, stream};
 use pipeline_core::prelude::*;
 use tokio::sync::mpsc;
 
-use super::line::time;
-use crate::measure::Effort;
-use crate::measure::race::{Lane, Race, Rounds};
-use crate::measure::runtime;
-use crate::measure::spread::quantile;
-use crate::options::Options;
-use crate::ours;
-use crate::peers::idioms::Buffered;
-use crate::peers::{Peer, drain};
-use crate::table::{Goal, Line, Value};
-use crate::tally::{Collector, Indexed, Tally, Wrong};
+use benches::measure::Effort;
+use benches::measure::race::{Lane, Race, Rounds};
+use benches::measure::runtime;
+use benches::measure::spread::quantile;
+use benches::options::Options;
+use benches::ours;
+use benches::peers::idioms::Buffered;
+use benches::peers::{Peer, drain};
+use benches::table::{Goal, Line, Value, time};
+use benches::tally::{Collector, Indexed, Tally, Wrong};
 
 const PACE: Duration = Duration::from_micros(100);
 

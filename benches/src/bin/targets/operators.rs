@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use pipeline_core::prelude::*;
 
-use super::line::{cost, time};
-use crate::measure::Effort;
-use crate::measure::race::{Lane, Race, Rounds};
-use crate::measure::runtime::checked;
-use crate::ours;
-use crate::table::{Goal, Line, Value};
-use crate::tally::{Collector, Tally, Wrong};
-use crate::work::noop;
+use super::line::cost;
+use benches::measure::Effort;
+use benches::measure::race::{Lane, Race, Rounds};
+use benches::measure::runtime::checked;
+use benches::ours;
+use benches::table::{Goal, Line, Value, time};
+use benches::tally::{Collector, Tally, Wrong};
+use benches::work::noop;
 
 /// Each against the same pipeline without it.
 pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>, Wrong> {
@@ -118,7 +118,8 @@ fn branches(effort: &Effort) -> Result<Vec<Line>, Wrong> {
     })?;
     let rounds = race.run(effort.rounds)?;
     // an edge, and the no-op stage behind it
-    let edge = move |round: &crate::measure::race::Round<f64>| (round[stages] - round[plain]) / 4.0;
+    let edge =
+        move |round: &benches::measure::race::Round<f64>| (round[stages] - round[plain]) / 4.0;
     Ok(vec![Line {
         name: "split and merge, in edges".to_owned(),
         ours: time(rounds.median(|round| round[split] - round[plain])),

@@ -2,20 +2,20 @@
 //!
 //! Each sample is a process of its own, so that its peak of memory is its own, too.
 
-mod alone;
+mod sample;
 
-use std::env;
-use std::process::Command;
+use std::time::Duration;
 
-pub(super) use self::alone::run as run_alone;
-use self::alone::{Case, Contender, Figures, MESSAGES};
-use crate::measure::Effort;
-use crate::measure::race::{Lane, Race, Rounds};
-use crate::table::{Goal, Line, Value, short};
-use crate::tally::Wrong;
+pub(super) use self::sample::run as run_alone;
+use self::sample::{Case, Contender, Figures, MESSAGES};
+use benches::measure::Effort;
+use benches::measure::alone::{self, Ended};
+use benches::measure::race::{Lane, Race, Rounds};
+use benches::table::{Goal, Line, Value, short};
+use benches::tally::Wrong;
 
-/// The option by which the program runs one sample and nothing else.
-pub(super) const ALONE: &str = "alone";
+/// A sample that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// The seven questions, ours and two peers' answers.
 pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>, Wrong> {
@@ -108,11 +108,10 @@ impl Raced {
 
 fn in_a_process(case: Case, contender: Contender) -> Result<Figures, Wrong> {
     let wrong = |what: &str| Wrong(format!("{} of {}: {what}", case.name(), contender.name()));
-    let program = env::current_exe().map_err(|error| wrong(&error.to_string()))?;
-    let output = Command::new(program)
-        .arg(format!("--{ALONE}={case:?}/{contender:?}"))
-        .output()
-        .map_err(|error| wrong(&error.to_string()))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    Figures::parse(&text).ok_or_else(|| wrong(&String::from_utf8_lossy(&output.stderr)))
+    let sample = format!("{case:?}/{contender:?}");
+    match alone::run(&sample, LIMIT)? {
+        Ended::Well(text) => Figures::parse(&text).ok_or_else(|| wrong(&text)),
+        Ended::Badly(text) => Err(wrong(&text)),
+        Ended::Hung => Err(wrong("it did not end")),
+    }
 }

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use super::line::cost;
-use crate::measure::Effort;
-use crate::measure::race::Race;
-use crate::one_stage::OneStage;
-use crate::options::Options;
-use crate::ours::Ours;
-use crate::peers::idioms::{Buffered, SemaphoreSpawnMpsc};
-use crate::schedule::fifo;
-use crate::table::{Goal, Line};
-use crate::tally::Wrong;
-use crate::work::Delays;
+use benches::measure::Effort;
+use benches::measure::race::Race;
+use benches::one_stage::OneStage;
+use benches::options::Options;
+use benches::ours::Ours;
+use benches::peers::idioms::{Buffered, SemaphoreSpawnMpsc};
+use benches::schedule::fifo;
+use benches::table::{Goal, Line};
+use benches::tally::Wrong;
+use benches::work::Delays;
 
 const ITEMS: u64 = 1000;
 const PARALLELISM: usize = 100;

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use pipeline_core::prelude::*;
 
-use super::line::time;
-use crate::measure::Effort;
-use crate::measure::race::{Race, Round};
-use crate::measure::runtime::checked;
-use crate::ours;
-use crate::peers::idioms::mpsc_hop;
-use crate::table::{Goal, Line, Value};
-use crate::tally::{Tally, Wrong};
-use crate::work::noop;
+use benches::measure::Effort;
+use benches::measure::race::{Race, Round};
+use benches::measure::runtime::checked;
+use benches::ours;
+use benches::peers::idioms::mpsc_hop;
+use benches::table::{Goal, Line, Value, time};
+use benches::tally::{Tally, Wrong};
+use benches::work::noop;
 
 /// Of the channel: as many items as fit in our default window.
 const CAPACITY: usize = 1024;

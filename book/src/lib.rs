@@ -62,6 +62,7 @@ pages! {
     errors: "../pages/errors.md",
     guarantees: "../pages/guarantees.md",
     figures: "../pages/figures.md",
+    comparison: "../pages/comparison.md",
     costs: "../pages/costs.md",
     features: "../pages/features.md",
     inside_engine: "../pages/inside/engine.md",

@@ -71,6 +71,7 @@ pages! {
     inside_tested: "../pages/inside/tested.md",
     program_crawl: "../pages/programs/crawl.md",
     program_reorder: "../pages/programs/reorder.md",
+    program_orders: "../pages/programs/orders.md",
     program_ingest: "../pages/programs/ingest.md",
     program_scheduler: "../pages/programs/scheduler.md",
 }

@@ -425,6 +425,27 @@ fn a_file_of_others_is_no_file_for_rejects() {
 }
 
 #[test]
+fn rejected_lines_that_were_not_committed_are_cut_off() {
+    let folder = Folder::new();
+    folder.write("events", "null\n");
+    folder.run(["events", "--rejects", "rejects"]);
+
+    // a kill between the file and the commit leaves this
+    let mut rejects = fs::read(folder.path("rejects")).unwrap();
+    rejects.extend(b"{\"line\":2,\"reason\":\"empty\",\"te");
+    folder.write("rejects", rejects);
+    folder.write("events", "null\n\n[]\n");
+    folder.run(["events", "--rejects", "rejects"]);
+    assert_eq!(folder.rejected("rejects"), [1, 2, 3]);
+
+    // and a file that was taken away begins anew
+    fs::remove_file(folder.path("rejects")).unwrap();
+    folder.write("events", "null\n\n[]\n{}\n");
+    folder.run(["events", "--rejects", "rejects"]);
+    assert_eq!(folder.rejected("rejects"), [4]);
+}
+
+#[test]
 fn a_kill_loses_nothing_and_doubles_nothing() {
     for by in ["line", "customer"] {
         let folder = Folder::new();
@@ -901,7 +922,7 @@ fn one_after_another(events: &Path, database: &Path) -> usize {
              CREATE TABLE orders (
                 customer INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL, amount INTEGER NOT NULL,
                 discount INTEGER NOT NULL, to_pay INTEGER NOT NULL, input INTEGER NOT NULL REFERENCES inputs,
-                line INTEGER NOT NULL, cancelled INTEGER, PRIMARY KEY (customer, number)
+                line INTEGER NOT NULL, cancelled INTEGER, PRIMARY KEY (number, customer)
              );",
         )
         .unwrap();

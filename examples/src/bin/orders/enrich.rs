@@ -26,6 +26,7 @@ pub(crate) fn enrich(
         .collect())
 }
 
+// ANCHOR: each
 /// An event at a time, for the order by customer.
 #[stage(blocking)]
 pub(crate) fn enrich_each(
@@ -38,6 +39,7 @@ pub(crate) fn enrich_each(
     };
     Ok(entry(parsed, &customers))
 }
+// ANCHOR_END: each
 
 fn asked_for(parsed: &Parsed) -> Option<i64> {
     match parsed.event {

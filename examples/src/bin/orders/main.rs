@@ -141,7 +141,7 @@ fn booking(input: Input, setup: Setup, options: &Options) -> Job<u64> {
 
 fn may_pass(error: &StoreError) -> bool {
     if error.transient {
-        say(&error.to_string());
+        say(&format!("the database: {error}"));
     }
     error.transient
 }

@@ -45,7 +45,7 @@ pub(crate) struct Parsed {
 }
 
 impl Parsed {
-    /// Lines of the same order key do not overtake each other; one without an event is alone.
+    /// The key of the order by customer. A line that is wrong is nobody's, and waits for nobody.
     pub(crate) fn customer(&self) -> Result<i64, u64> {
         match &self.event {
             Ok(event) => Ok(event.key().customer),
@@ -61,6 +61,7 @@ pub(crate) struct Rules {
     pub(crate) max_line: usize,
 }
 
+// ANCHOR: parse
 /// Cheap work on the CPU, less than a microsecond a line: neither batches nor threads of its own pay.
 #[stage(parallelism = "cores")]
 pub(crate) fn parse(#[state] rules: &Rules, line: Line) -> Parsed {
@@ -71,6 +72,7 @@ pub(crate) fn parse(#[state] rules: &Rules, line: Line) -> Parsed {
     };
     Parsed { line, event }
 }
+// ANCHOR_END: parse
 
 /// Unknown fields are ignored.
 #[derive(Deserialize)]

@@ -76,7 +76,7 @@ impl Progress {
     }
 }
 
-/// A line on stderr. There is nobody to tell when that fails.
+/// Text on stderr, mostly a line. There is nobody to tell when that fails.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stderr(), "orders: {line}");
 }

@@ -19,7 +19,7 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS orders (
         customer bigint NOT NULL, number bigint NOT NULL, name text NOT NULL, amount bigint NOT NULL,
         discount bigint NOT NULL, to_pay bigint NOT NULL, input bigint NOT NULL REFERENCES inputs,
-        line bigint NOT NULL, cancelled bigint, PRIMARY KEY (customer, number)
+        line bigint NOT NULL, cancelled bigint, PRIMARY KEY (number, customer)
     );";
 
 pub(crate) struct Postgres {
@@ -213,6 +213,7 @@ impl From<Error> for StoreError {
         if let Some(cause) = std::error::Error::source(&error) {
             text += &format!(": {cause}");
         }
+        let text = text.replace('\n', "; ");
         if may_pass(&error) {
             StoreError::transient(text)
         } else {

@@ -20,7 +20,7 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS orders (
         customer INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL, amount INTEGER NOT NULL,
         discount INTEGER NOT NULL, to_pay INTEGER NOT NULL, input INTEGER NOT NULL REFERENCES inputs,
-        line INTEGER NOT NULL, cancelled INTEGER, PRIMARY KEY (customer, number)
+        line INTEGER NOT NULL, cancelled INTEGER, PRIMARY KEY (number, customer)
     );";
 
 pub(crate) struct Sqlite(Handle);

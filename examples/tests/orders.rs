@@ -432,7 +432,7 @@ fn rejected_lines_that_were_not_committed_are_cut_off() {
 
     // a kill between the file and the commit leaves this
     let mut rejects = fs::read(folder.path("rejects")).unwrap();
-    rejects.extend(b"{\"line\":2,\"reason\":\"empty\",\"te");
+    rejects.extend(b"{\"line\":2,\"reason\":\"empty\",\"te".repeat(20));
     folder.write("rejects", rejects);
     folder.write("events", "null\n\n[]\n");
     folder.run(["events", "--rejects", "rejects"]);

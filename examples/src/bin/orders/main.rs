@@ -55,6 +55,8 @@ use crate::{
 
 /// How long a batch that is not full waits for more lines.
 const AGE: Duration = Duration::from_millis(100);
+/// Batches that are ready to be written: a window counts items, and here each of them is a thousand lines.
+const AHEAD: usize = 4;
 /// Before the second attempt at a database that is locked, full or away; then twice as long.
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -132,7 +134,9 @@ fn booking(input: Input, setup: Setup, options: &Options) -> Job<u64> {
 
     ready
         .map(Arc::new) // for another attempt
+        .window(AHEAD)
         .stage(WriteBatch::new(setup))
+        .window(AHEAD)
         .retry(patient)
         .retry_if(may_pass)
         .count()
@@ -141,7 +145,7 @@ fn booking(input: Input, setup: Setup, options: &Options) -> Job<u64> {
 
 fn may_pass(error: &StoreError) -> bool {
     if error.transient {
-        say(&format!("the database: {error}"));
+        say(&error.to_string());
     }
     error.transient
 }
@@ -184,8 +188,8 @@ async fn orders(options: Options) -> Result<u8, BoxError> {
     };
     let totals = progress.totals();
     let seconds = report.elapsed.as_secs_f64();
-    println!(
-        "{} lines in {seconds:.2} s, {:.0} a second: {} orders, {} cancellations, {} rejected",
+    let mut summary = format!(
+        "{} lines in {seconds:.2} s, {:.0} a second: {} orders, {} cancellations, {} rejected\n",
         totals.lines,
         totals.lines as f64 / seconds.max(f64::EPSILON),
         totals.orders,
@@ -193,8 +197,9 @@ async fn orders(options: Options) -> Result<u8, BoxError> {
         totals.rejected,
     );
     if before > 0 {
-        println!("resumed behind {before} lines that were done");
+        summary += &format!("resumed behind {before} lines that were done\n");
     }
+    let _ = io::stdout().write_all(summary.as_bytes()); // what was done is done, read or not
     if options.report {
         say(report.to_string().trim_end());
     }

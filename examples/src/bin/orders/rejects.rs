@@ -56,7 +56,13 @@ impl Rejects {
     }
 
     /// Writes these lines behind what is committed, and gives the path with the new length.
-    pub(crate) fn append(&mut self, rejects: &[Reject<'_>]) -> io::Result<(String, u64)> {
+    pub(crate) fn append(&mut self, rejects: &[Reject<'_>]) -> Result<(String, u64), String> {
+        let written = self.write(rejects);
+        let length = written.map_err(|error| format!("{}: {error}", self.path))?;
+        Ok((self.path.clone(), length))
+    }
+
+    fn write(&mut self, rejects: &[Reject<'_>]) -> io::Result<u64> {
         let mut lines = Vec::new();
         for Reject { line, reason } in rejects {
             let text = &String::from_utf8_lossy(&line.text);
@@ -68,7 +74,7 @@ impl Rejects {
         self.file.seek(SeekFrom::Start(self.length))?;
         self.file.write_all(&lines)?;
         self.file.sync_data()?; // not later on the disk than the database
-        Ok((self.path.clone(), self.length + lines.len() as u64))
+        Ok(self.length + lines.len() as u64)
     }
 
     /// Its transaction is committed.

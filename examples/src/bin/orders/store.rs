@@ -6,6 +6,8 @@ mod sqlite;
 
 use std::{collections::HashMap, error::Error, fmt, path::PathBuf, sync::Arc};
 
+use pipeline_core::BoxError;
+
 use crate::{book::Changes, generate::CUSTOMERS, parse::Key};
 
 /// Which database. `Debug` does not show passwords.
@@ -114,17 +116,17 @@ pub(crate) struct StoreError {
 }
 
 impl StoreError {
-    pub(crate) fn transient(text: impl ToString) -> Self {
+    pub(crate) fn transient(text: impl Into<BoxError>) -> Self {
         StoreError {
             transient: true,
-            text: text.to_string(),
+            text: text.into().to_string(),
         }
     }
 
-    pub(crate) fn permanent(text: impl ToString) -> Self {
+    pub(crate) fn permanent(text: impl Into<BoxError>) -> Self {
         StoreError {
             transient: false,
-            text: text.to_string(),
+            text: text.into().to_string(),
         }
     }
 }

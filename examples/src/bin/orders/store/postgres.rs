@@ -48,7 +48,7 @@ impl Postgres {
             runtime,
             client,
         } = self;
-        let result = runtime.block_on(within(async {
+        runtime.block_on(within(async {
             let mut connected = match client.take().filter(|client| !client.is_closed()) {
                 Some(client) => client,
                 None => connect(url).await?,
@@ -56,8 +56,7 @@ impl Postgres {
             let result = call(&mut connected).await;
             *client = Some(connected); // not if time was over: then nobody knows what state it is in
             result
-        }));
-        result
+        }))
     }
 }
 
@@ -68,7 +67,7 @@ async fn connect(url: &str) -> Result<Client, StoreError> {
 }
 
 async fn within<R>(call: impl Future<Output = Result<R, StoreError>>) -> Result<R, StoreError> {
-    let silent = |_| StoreError::transient(format!("no answer within {PATIENCE:?}"));
+    let silent = |_| StoreError::transient(format!("PostgreSQL: no answer within {PATIENCE:?}"));
     timeout(PATIENCE, call).await.map_err(silent)?
 }
 
@@ -209,7 +208,7 @@ fn columns<'a>(keys: impl Iterator<Item = &'a Key>) -> (Vec<i64>, Vec<i64>) {
 
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
-        let mut text = error.to_string();
+        let mut text = format!("PostgreSQL: {error}");
         if let Some(cause) = std::error::Error::source(&error) {
             text += &format!(": {cause}");
         }

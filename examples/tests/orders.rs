@@ -776,6 +776,21 @@ fn twenty_kills_with_a_million_lines() {
 }
 
 #[test]
+#[ignore = "many lines: build with --release"]
+#[cfg(target_os = "linux")]
+fn memory_does_not_grow_with_the_input() {
+    for by in ["line", "customer"] {
+        let folder = Folder::new();
+        let mut run = folder.start(["--generate", "300000", "--by", by, "--progress"]);
+        run.wait_for_lines(290_000);
+        let most = run.most_kilobytes();
+        run.end();
+        println!("by {by}: {most} kB");
+        assert!(most < 50_000, "by {by}: {most} kB");
+    }
+}
+
+#[test]
 #[ignore = "a measurement: build with --release"]
 fn a_million_lines_against_one_thread() {
     const LINES: u64 = 1_000_000;
@@ -1236,6 +1251,16 @@ impl Run {
 
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// The most memory it has had.
+    #[cfg(target_os = "linux")]
+    fn most_kilobytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let mut lines = status.lines();
+        let line = lines.find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.unwrap().parse().unwrap()
     }
 
     /// `kill -9`. False if it had ended before.

@@ -55,7 +55,8 @@ use crate::{
 
 /// How long a batch that is not full waits for more lines.
 const AGE: Duration = Duration::from_millis(100);
-/// Batches that are ready to be written: a window counts items, and here each of them is a thousand lines.
+/// Batches that wait for the next step. A window counts items, and behind `batch` each of them is a
+/// thousand lines: the default would be a million.
 const AHEAD: usize = 4;
 /// Before the second attempt at a database that is locked, full or away; then twice as long.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -120,6 +121,7 @@ fn booking(input: Input, setup: Setup, options: &Options) -> Job<u64> {
             .batch(options.batch, AGE)
             .stage(Enrich::new(database))
             .parallelism(options.readers)
+            .window(options.readers.saturating_add(AHEAD))
             .retry(patient)
             .retry_if(may_pass)
             .into(),

@@ -98,9 +98,9 @@ fn main() -> ExitCode {
 // ANCHOR: pipeline
 /// The pipeline: parse, look up, write.
 ///
-/// Without an error channel the first failure ends the run, before anything behind it is begun. That
-/// is wanted here: a failure is a database that stays away, and no line may be passed over. A line
-/// that is wrong is no failure, but a result that is written down like the others.
+/// Without an error channel the first failure ends the run, and nothing behind it is written. That is
+/// wanted here: a failure is a database that stays away, and no line may be passed over. A line that
+/// is wrong is no failure, but a result that is written down like the others.
 fn booking(input: Input, setup: Setup, options: &Options) -> Job<u64> {
     let patient = Retry::exponential(PAUSE)
         .max_delay(LONGEST_PAUSE)

@@ -114,14 +114,16 @@ async fn accept(door: &Door, request: Request) -> Result<(usize, usize), No> {
         Taken::Twice(id) => wrong(format!("two payloads have the id {id:?}")),
         Taken::Elsewhere(id) => No::Later(format!("another request stores {id:?} just now")),
     })?;
-    let known = payloads.len() - claim.len();
-    if claim.len() > 0 {
+    let (all, new) = (payloads.len(), claim.len());
+    if new > 0 {
         let (stored, waits) = oneshot::channel();
         place.send(Collection::new(&payloads, claim, stored));
+        drop(payloads);
+        drop(body); // all of it is in the collection
         let not_stored = |_| No::Later("it could not be stored".into());
         waits.await.map_err(not_stored)?;
     }
-    Ok((payloads.len(), known))
+    Ok((all, all - new))
 }
 // ANCHOR_END: accept
 

@@ -27,7 +27,7 @@ pub struct StageConfig<In> {
     /// How results leave. Default [`Order::Ordered`].
     pub order: Option<Order>,
     /// Items inside: in work, or finished and waiting for their turn. At least `parallelism`.
-    /// Default `max(4 * parallelism, 1024)`.
+    /// Default `max(4 * parallelism, 1024)`, and of batches of up to `n` items `max(4 * parallelism, 1024 / n)`.
     pub window: Option<usize>,
     /// The longest stay of an item, with all its attempts. Default: no limit, which is also what
     /// [`Duration::MAX`] means.

@@ -104,6 +104,8 @@ pub enum StepKind {
         branches: usize,
         /// Most items of an input that become one.
         gathers: usize,
+        /// Whether it takes its items apart.
+        scatters: bool,
         /// Whether it makes one item of one of each input.
         joins: bool,
         /// Whether it numbers its items anew, as a source does.

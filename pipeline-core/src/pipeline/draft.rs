@@ -99,10 +99,11 @@ impl StageDraft {
         let Typed { recovery, keys } = typed;
         let parallelism = set.parallelism.or(own.parallelism).unwrap_or(1);
         let order = set.order.or(own.order).unwrap_or(Order::Ordered);
+        let lot = input.node.lot;
         let window = set
             .window
             .or(own.window)
-            .unwrap_or_else(|| parallelism.saturating_mul(4).max(WINDOW));
+            .unwrap_or_else(|| parallelism.saturating_mul(4).max(WINDOW / lot.max(1)));
         let limited =
             |set: Option<Duration>, own| set.or(own).filter(|limit| *limit != Duration::MAX);
         recovery.timeout = limited(set.timeout, own.timeout);
@@ -141,6 +142,7 @@ impl StageDraft {
                 },
             },
             inputs: vec![input],
+            lot,
         };
         let plan = StationPlan {
             // known when the whole graph is

@@ -28,6 +28,8 @@ pub(crate) struct Node {
     pub(super) called: Kind,
     pub(super) kind: StepKind,
     pub(super) inputs: Vec<Port>,
+    /// The most items that one of its items has in it, as a batch has.
+    pub(super) lot: usize,
 }
 
 /// Where a node gives its items: one of several branches, or the only one.
@@ -40,11 +42,20 @@ pub(crate) struct Port {
 impl Node {
     /// One that is called by a method, after `inputs`.
     pub(super) fn new(method: &'static str, kind: StepKind, inputs: Vec<Port>) -> Arc<Self> {
+        let input = inputs.iter().map(|input| input.node.lot).max();
+        let lot = match kind {
+            StepKind::Operator {
+                gathers, scatters, ..
+            } if !scatters => gathers.saturating_mul(input.unwrap_or(1)),
+            StepKind::Stage { .. } => input.unwrap_or(1),
+            _ => 1,
+        };
         Arc::new(Node {
             name: None,
             called: Kind::Step(method),
             kind,
             inputs,
+            lot,
         })
     }
 }
@@ -63,6 +74,8 @@ pub(super) struct Operator {
     pub(super) branches: usize,
     /// Most items of an input that become one.
     pub(super) gathers: usize,
+    /// It takes its items apart.
+    pub(super) scatters: bool,
     /// It makes one item of one of each input.
     pub(super) joins: bool,
     /// It numbers its items anew.
@@ -81,6 +94,7 @@ impl Default for Operator {
             buffer: BUFFER,
             branches: 1,
             gathers: 1,
+            scatters: false,
             joins: false,
             renumbers: false,
             timed: None,
@@ -98,6 +112,7 @@ impl From<Operator> for StepKind {
             buffer,
             branches,
             gathers,
+            scatters,
             joins,
             renumbers,
             timed,
@@ -109,6 +124,7 @@ impl From<Operator> for StepKind {
             buffer,
             branches,
             gathers,
+            scatters,
             joins,
             renumbers,
             timed,

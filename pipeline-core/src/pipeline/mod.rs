@@ -61,7 +61,7 @@ use crate::stage::Stage;
 ///
 /// # Defaults
 ///
-/// Parallelism 1, ordered, a window of `max(4 * parallelism, 1024)` items, 1024 items read ahead of
+/// Parallelism 1, ordered, a window of `max(4 * parallelism, 1024)` items (a batch counts as its items), 1024 items read ahead of
 /// the first step, no limit of time, no retry, and the first failure ends the run: the defaults never
 /// reorder and never hide an error.
 ///

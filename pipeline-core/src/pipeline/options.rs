@@ -93,7 +93,8 @@ impl<T, L> Pipeline<T, L> {
     }
 
     /// Items inside the stage: in work, or finished and not taken by the next step. At least
-    /// `parallelism`; default `max(4 * parallelism, 1024)`. Exact: not one more is begun.
+    /// `parallelism`; default `max(4 * parallelism, 1024)`, and of batches of up to `n` items
+    /// `max(4 * parallelism, 1024 / n)`. Exact: not one more is begun.
     ///
     /// An ordered stage needs room for what finishes behind a slow item, about
     /// `parallelism * slow / usual` items (64 workers, usually 1 ms, at times 100 ms: 6400), or it

@@ -14,7 +14,6 @@
 mod address;
 mod fetch;
 mod frontier;
-mod interrupt;
 mod links;
 mod options;
 mod progress;
@@ -29,6 +28,7 @@ use std::{
     time::Duration,
 };
 
+use examples::signals;
 use pipeline_core::{
     RunError, Running, StageError,
     error::{Cause, Overflow},
@@ -87,7 +87,7 @@ fn main() -> ExitCode {
 
 /// One run; gives the exit status.
 async fn crawl(options: &Options, progress: &Progress) -> Result<u8, BoxError> {
-    let stop = interrupt::listen({
+    let stop = signals::listen({
         let progress = progress.clone();
         move || progress.say("interrupted: finishing the requests under way; again to stop at once")
     })?;

@@ -18,7 +18,6 @@ mod book;
 mod enrich;
 mod generate;
 mod input;
-mod interrupt;
 mod options;
 mod parse;
 mod position;
@@ -37,6 +36,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use examples::signals;
 use pipeline_core::{error::Cause, prelude::*, report::Outcome};
 use tokio::runtime::Builder;
 
@@ -44,7 +44,6 @@ use crate::{
     book::Entry,
     enrich::{Enrich, EnrichEach},
     input::{Generated, Input, Lines},
-    interrupt::Interrupt,
     options::{By, Command, From, Options},
     parse::{Parse, Parsed, Rules},
     position::Position,
@@ -55,9 +54,8 @@ use crate::{
 
 /// How long a batch that is not full waits for more lines.
 const AGE: Duration = Duration::from_millis(100);
-/// Batches that wait for the next step. A window counts items, and behind `batch` each of them is a
-/// thousand lines: the default would be a million.
-const AHEAD: usize = 4;
+/// How long the lines already taken may go on after the first signal.
+const DRAIN: Duration = Duration::from_secs(30);
 /// Before the second attempt at a database that is locked, full or away; then twice as long.
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -121,7 +119,6 @@ fn booking(input: Input, setup: Setup, options: &Options) -> Job<u64> {
             .batch(options.batch, AGE)
             .stage(Enrich::new(database))
             .parallelism(options.readers)
-            .window(options.readers.saturating_add(AHEAD))
             .retry(patient)
             .retry_if(may_pass)
             .into(),
@@ -136,9 +133,7 @@ fn booking(input: Input, setup: Setup, options: &Options) -> Job<u64> {
 
     ready
         .map(Arc::new) // for another attempt
-        .window(AHEAD)
         .stage(WriteBatch::new(setup))
-        .window(AHEAD)
         .retry(patient)
         .retry_if(may_pass)
         .count()
@@ -170,11 +165,12 @@ async fn orders(options: Options) -> Result<u8, BoxError> {
         progress: progress.clone(),
     };
 
-    let interrupt = Interrupt::default();
-    tokio::spawn(interrupt::listen(interrupt.clone()));
+    let stop = signals::listen(|| {
+        say("interrupted: writing the lines already taken; again to stop at once");
+    })?;
     let ended = booking(input, setup, &options)
-        .drain_on(&interrupt.first, interrupt::DRAIN)
-        .cancel_on(&interrupt.second)
+        .drain_on(&stop.drain, DRAIN)
+        .cancel_on(&stop.cancel)
         .run()
         .await;
 

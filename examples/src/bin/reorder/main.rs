@@ -11,7 +11,6 @@
 //! `--help` lists the options. The pipeline itself is in `reordering`; the stage is in `jobs`, what can
 //! be expected in `schedule`, what is printed in `summary`, and the picture in `picture`.
 
-mod interrupt;
 mod jobs;
 mod options;
 mod picture;
@@ -27,6 +26,7 @@ use std::{
     time::Duration,
 };
 
+use examples::signals;
 use pipeline_core::{BuildError, RunError, error::Cause, prelude::*, report::Outcome};
 use tokio::{runtime::Builder, time::Instant};
 
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
 /// All runs; gives the exit status.
 async fn reorder(options: &Options) -> u8 {
     let finishing = || say("interrupted: finishing the jobs already taken; again to stop at once");
-    let stop = match interrupt::listen(finishing) {
+    let stop = match signals::listen(finishing) {
         Ok(stop) => stop,
         Err(error) => {
             say(&format!("cannot listen to signals: {error}"));

@@ -23,7 +23,6 @@ mod lines;
 mod message;
 mod options;
 mod save;
-mod signals;
 
 use std::{
     env,
@@ -37,6 +36,7 @@ use std::{
     time::Duration,
 };
 
+use examples::signals::{self, Stop};
 use pipeline_core::{
     Schedule, StageError,
     error::{Cause, DeadLetter, Overflow, RunError},
@@ -62,7 +62,6 @@ use crate::{
     message::{Clock, From, Message, Request},
     options::{Command, Input, Options},
     save::{Desk, Forget, Save},
-    signals::Signals,
 };
 
 /// Wishes that are written to the database at once, at most.
@@ -184,7 +183,7 @@ fn wishes(lines: Lines, desk: &Arc<Desk>, longest: usize) -> Pipeline<Request> {
 ///
 /// It could not be started.
 async fn schedule(options: Options) -> Result<u8, BoxError> {
-    let signals = Signals::listen()?;
+    let signals = signals::listen(|| say("draining; again to stop at once"))?;
     let _lock = database::lock(&options.database).map_err(|cause| named(&options, &cause))?;
     let desk = Arc::new(Desk {
         book: Book::new(options.most),
@@ -258,7 +257,7 @@ fn named(options: &Options, cause: &BoxError) -> BoxError {
 // ANCHOR: let_go
 /// From the first signal on: what waits leaves, and is delivered only if it is due. The drain of the run
 /// would wait for all of it. Ready when the run has been cancelled, or should have ended, and hangs.
-async fn let_go(desk: &Desk, signals: &Signals) {
+async fn let_go(desk: &Desk, signals: &Stop) {
     signals.drain.cancelled().await;
     desk.book.close();
     let flushing = async {

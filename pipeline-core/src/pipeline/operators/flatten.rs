@@ -115,7 +115,11 @@ where
     F: FnMut(T) -> P::Whole + Send + 'static,
     P: Parts + Default,
 {
-    after(upstream, method, Operator::default(), move |inlet, out| {
+    let traits = Operator {
+        scatters: true,
+        ..Operator::default()
+    };
+    after(upstream, method, traits, move |inlet, out| {
         Expand::<T, F, P>::new(inlet, out, expand)
     })
 }

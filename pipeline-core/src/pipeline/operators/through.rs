@@ -64,6 +64,8 @@ impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
             // the item that the adaptor has
             holds: 1,
             renumbers: true,
+            // nobody knows what it makes of them
+            scatters: true,
             ..Operator::default()
         };
         let (from, upstream) = close(self.tail).split();

@@ -1,22 +1,28 @@
-//! Ctrl-C and SIGTERM: the first of them drains the run, another one cancels it.
+//! Ctrl-C and SIGTERM: the first of them drains a run, another one cancels it.
+//!
+//! `Job::drain_on_signals` does the same in one line. This is for programs that say something when they are asked to
+//! stop, or that have more to stop than a run.
 
 use std::{future::pending, io};
 
 use tokio_util::sync::CancellationToken;
 
-/// What has been asked for.
+/// What has been asked for. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Stop {
-    pub(crate) drain: CancellationToken,
-    pub(crate) cancel: CancellationToken,
+pub struct Stop {
+    /// For `Job::drain_on`: cancelled by the first signal.
+    pub drain: CancellationToken,
+    /// For `Job::cancel_on`: cancelled by the second.
+    pub cancel: CancellationToken,
 }
 
-/// Listens from the return of this on; `said` is called at the first signal.
+/// Listens from the return of this on; `said` is called at the first signal. Takes the signals over for the whole
+/// process and for good.
 ///
 /// # Errors
 ///
 /// If the system has no signals to listen to.
-pub(crate) fn listen(said: impl FnOnce() + Send + 'static) -> io::Result<Stop> {
+pub fn listen(said: impl FnOnce() + Send + 'static) -> io::Result<Stop> {
     let mut signals = Signals::new()?;
     let stop = Stop::default();
     let asked = stop.clone();

@@ -406,7 +406,7 @@ fn the_plan_says_how_many_items_can_be_inside() {
 /// batches. What is taken apart again counts as before, and so does what nobody has gathered.
 #[test]
 fn the_window_behind_a_batch_is_counted_in_its_items() {
-    fn window<R: Send + 'static>(job: Job<R>) -> usize {
+    fn window<R: Send + 'static>(job: &Job<R>) -> usize {
         let steps = job.plan().steps.into_iter().rev();
         let windows = steps.filter_map(|step| match step.kind {
             StepKind::Stage { window, .. } => Some(window),
@@ -415,14 +415,17 @@ fn the_window_behind_a_batch_is_counted_in_its_items() {
         windows.max_by_key(|_| 0).expect("a stage")
     }
     let source = || Pipeline::from_iter(0..9_u64);
-    assert_eq!(window(source().then(ready).count()), 1_024);
+    assert_eq!(window(&source().then(ready).count()), 1_024);
     let batches = |n| source().batch(n, ms(1));
-    assert_eq!(window(batches(100).then(ready).count()), 10);
-    assert_eq!(window(batches(100).then(ready).parallelism(8).count()), 32);
-    assert_eq!(window(batches(5_000).then(ready).count()), 4);
-    assert_eq!(window(batches(10).batch(10, ms(1)).then(ready).count()), 10);
+    assert_eq!(window(&batches(100).then(ready).count()), 10);
+    assert_eq!(window(&batches(100).then(ready).parallelism(8).count()), 32);
+    assert_eq!(window(&batches(5_000).then(ready).count()), 4);
+    assert_eq!(
+        window(&batches(10).batch(10, ms(1)).then(ready).count()),
+        10
+    );
     let two_stages = batches(100).then(ready).then(ready);
-    assert_eq!(window(two_stages.count()), 10);
-    assert_eq!(window(batches(100).flatten().then(ready).count()), 1_024);
-    assert_eq!(window(batches(100).then(ready).window(50).count()), 50);
+    assert_eq!(window(&two_stages.count()), 10);
+    assert_eq!(window(&batches(100).flatten().then(ready).count()), 1_024);
+    assert_eq!(window(&batches(100).then(ready).window(50).count()), 50);
 }

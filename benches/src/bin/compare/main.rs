@@ -64,6 +64,10 @@ fn main() -> ExitCode {
 }
 
 fn measure(wanted: &Wanted) -> ExitCode {
+    if cfg!(debug_assertions) && wanted.output.is_none() {
+        eprintln!("a debug build has no figures for the book: `--release`, or `--output DIR`");
+        return ExitCode::from(2);
+    }
     let start = Instant::now();
     let pages = Path::new(env!("CARGO_MANIFEST_DIR"))
         .with_file_name("book")

@@ -5,24 +5,25 @@
 
 #![cfg(unix)]
 
+mod program;
+
 use std::{
     collections::BTreeSet,
     ffi::OsStr,
     fs::{self, File, OpenOptions},
-    io::{BufRead, BufReader, Read, Write},
+    io::Write,
     os::unix::{ffi::OsStrExt, fs::symlink},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    sync::mpsc,
-    thread,
-    time::Duration,
+    process::{Command, Output},
 };
 
 use rustix::{
     fs::{CWD, FileType, Mode, mknodat},
-    process::{Pid, Signal, kill_process},
+    process::Signal,
 };
 use tempfile::TempDir;
+
+use program::{Run, stderr, stdout, within_a_minute};
 
 const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -208,7 +209,7 @@ fn a_reader_that_has_seen_enough_ends_the_run_quietly() {
     tree.file("second", "");
     let mut run = tree.start(["first", "second"]);
 
-    drop(run.stdout.take());
+    run.close_stdout();
     tree.feed("first", "abc"); // only now is there something to write
 
     let output = run.output();
@@ -422,7 +423,7 @@ fn the_first_ctrl_c_finishes_what_was_taken_and_takes_no_more() {
     let mut run = tree.start(["--jobs", "1", "first", "many"]);
 
     let mut first = tree.open("first");
-    run.interrupt();
+    run.send(Signal::INT);
     assert!(run.line_of_stderr().contains("finishing"));
     first.write_all(b"abc").unwrap();
     drop(first);
@@ -448,9 +449,9 @@ fn the_second_ctrl_c_leaves_even_a_file_that_hangs() {
     assert_eq!(run.line_of_stdout(), format!("{ABC}  abc"));
 
     let _never_written = tree.open("hangs");
-    run.interrupt();
+    run.send(Signal::INT);
     assert!(run.line_of_stderr().contains("finishing"));
-    run.interrupt();
+    run.send(Signal::INT);
 
     let output = run.output();
     let said = stderr(&output);
@@ -470,23 +471,6 @@ const ODD_NAMES: [&[u8]; 7] = [
     b"not\xffutf8",
     "\u{fc}".as_bytes(),
 ];
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// A wait that ends the test instead of hanging it. Only a failing test ever gets there.
-fn within_a_minute<R: Send + 'static>(what: &str, wait: impl FnOnce() -> R + Send + 'static) -> R {
-    let (done, result) = mpsc::channel();
-    thread::spawn(move || done.send(wait()));
-    result
-        .recv_timeout(Duration::from_secs(60))
-        .unwrap_or_else(|_| panic!("{what} takes for ever"))
-}
 
 /// A folder of its own for each test, and the program run in it.
 struct Tree {
@@ -535,85 +519,15 @@ impl Tree {
     }
 
     fn start<const N: usize>(&self, arguments: [&str; N]) -> Run {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_checksums"))
-            .args(arguments)
-            .current_dir(&self.folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdout = child.stdout.take().map(BufReader::new);
-        let stderr = child.stderr.take().map(BufReader::new);
-        Run {
-            child,
-            stdout,
-            stderr,
-        }
+        let program = env!("CARGO_BIN_EXE_checksums");
+        Run::new(
+            Command::new(program)
+                .args(arguments)
+                .current_dir(&self.folder),
+        )
     }
 
     fn run<const N: usize>(&self, arguments: [&str; N]) -> Output {
         self.start(arguments).output()
     }
-}
-
-/// The program while it runs.
-struct Run {
-    child: Child,
-    stdout: Option<BufReader<std::process::ChildStdout>>,
-    stderr: Option<BufReader<std::process::ChildStderr>>,
-}
-
-impl Run {
-    fn interrupt(&self) {
-        let process = Pid::from_child(&self.child);
-        kill_process(process, Signal::INT).unwrap();
-    }
-
-    fn line_of_stdout(&mut self) -> String {
-        let (line, stdout) = line(self.stdout.take().unwrap());
-        self.stdout = Some(stdout);
-        line
-    }
-
-    fn line_of_stderr(&mut self) -> String {
-        let (line, stderr) = line(self.stderr.take().unwrap());
-        self.stderr = Some(stderr);
-        line
-    }
-
-    /// Waits for the end; gives what has not been read yet.
-    fn output(mut self) -> Output {
-        let errors = self
-            .stderr
-            .take()
-            .map(|stderr| thread::spawn(|| rest(stderr)));
-        let lines = self
-            .stdout
-            .take()
-            .map(|stdout| thread::spawn(|| rest(stdout)));
-        within_a_minute("the program", move || {
-            let status = self.child.wait().unwrap();
-            let read = |thread: thread::JoinHandle<Vec<u8>>| thread.join().unwrap();
-            Output {
-                status,
-                stdout: lines.map(read).unwrap_or_default(),
-                stderr: errors.map(read).unwrap_or_default(),
-            }
-        })
-    }
-}
-
-fn line<R: Read + Send + 'static>(mut from: BufReader<R>) -> (String, BufReader<R>) {
-    within_a_minute("a line of output", move || {
-        let mut line = String::new();
-        from.read_line(&mut line).unwrap();
-        (line.trim_end().to_owned(), from)
-    })
-}
-
-fn rest(mut from: impl Read) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    from.read_to_end(&mut bytes).unwrap();
-    bytes
 }

@@ -11,16 +11,16 @@
 
 #![cfg(unix)]
 
+mod program;
+
 use std::{
     collections::HashMap,
     convert::Infallible,
-    io::{BufRead, BufReader, Read},
     net::SocketAddr,
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
-        mpsc,
     },
     thread,
     time::Duration,
@@ -33,13 +33,15 @@ use axum::{
     http::{Method, StatusCode, Uri, header},
     response::Response,
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tokio::{
     net::{TcpListener, TcpSocket},
     runtime::{Builder, Runtime},
     sync::{Barrier, Semaphore},
     task::yield_now,
 };
+
+use program::{Run, stderr, stdout, within_a_minute};
 
 // ----- what is reported -----
 
@@ -812,91 +814,7 @@ fn response(status: StatusCode, kind: &str, body: impl Into<Body>) -> Response {
 
 // ----- tools -----
 
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
 /// The page of a line, if it has one.
 fn page_of(line: &str) -> Option<&str> {
     line.split_once(" -> ").map(|(page, _)| page)
-}
-
-/// A wait that ends the test instead of hanging it. Only a failing test ever gets there.
-fn within_a_minute<R: Send + 'static>(what: &str, wait: impl FnOnce() -> R + Send + 'static) -> R {
-    let (done, result) = mpsc::channel();
-    thread::spawn(move || done.send(wait()));
-    result
-        .recv_timeout(Duration::from_secs(60))
-        .unwrap_or_else(|_| panic!("{what} takes for ever"))
-}
-
-/// The program while it runs.
-struct Run {
-    child: Child,
-    stdout: Option<BufReader<std::process::ChildStdout>>,
-    stderr: Option<BufReader<std::process::ChildStderr>>,
-}
-
-impl Run {
-    fn new(command: &mut Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdout = child.stdout.take().map(BufReader::new);
-        let stderr = child.stderr.take().map(BufReader::new);
-        Run {
-            child,
-            stdout,
-            stderr,
-        }
-    }
-
-    fn send(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    fn line_of_stderr(&mut self) -> String {
-        let mut from = self.stderr.take().unwrap();
-        let (line, stderr) = within_a_minute("a line of output", move || {
-            let mut line = String::new();
-            from.read_line(&mut line).unwrap();
-            (line.trim_end().to_owned(), from)
-        });
-        self.stderr = Some(stderr);
-        line
-    }
-
-    /// Waits for the end; gives what has not been read yet.
-    fn output(mut self) -> Output {
-        let errors = self
-            .stderr
-            .take()
-            .map(|stderr| thread::spawn(|| rest(stderr)));
-        let lines = self
-            .stdout
-            .take()
-            .map(|stdout| thread::spawn(|| rest(stdout)));
-        within_a_minute("the program", move || {
-            let status = self.child.wait().unwrap();
-            let read = |thread: thread::JoinHandle<Vec<u8>>| thread.join().unwrap();
-            Output {
-                status,
-                stdout: lines.map(read).unwrap_or_default(),
-                stderr: errors.map(read).unwrap_or_default(),
-            }
-        })
-    }
-}
-
-fn rest(mut from: impl Read) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    from.read_to_end(&mut bytes).unwrap();
-    bytes
 }

@@ -5,17 +5,17 @@
 
 #![cfg(unix)]
 
+mod program;
+
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
-    process::{Child, Command, Output, Stdio},
-    sync::mpsc,
-    thread,
-    time::Duration,
+    process::{Command, Output},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
+
+use program::{Run, stderr, stdout};
 
 #[test]
 fn a_run_is_never_shorter_than_its_schedule() {
@@ -145,7 +145,7 @@ fn help_names_every_option() {
 #[test]
 fn the_first_signal_finishes_what_was_taken_and_takes_no_more() {
     for signal in [Signal::INT, Signal::TERM] {
-        let mut program = Run::new(["--jobs=1000000", "--workers=2", "--max=1"]);
+        let mut program = start(["--jobs=1000000", "--workers=2", "--max=1"]);
         program.line_of_stdout(); // it has started
         program.send(signal);
 
@@ -159,7 +159,7 @@ fn the_first_signal_finishes_what_was_taken_and_takes_no_more() {
 
 #[test]
 fn the_second_signal_leaves_jobs_that_take_an_hour() {
-    let mut program = Run::new(["--jobs=10", "--workers=10", "--max=3600000"]);
+    let mut program = start(["--jobs=10", "--workers=10", "--max=3600000"]);
     program.line_of_stdout();
     program.send(Signal::INT);
     assert!(program.line_of_stderr().contains("finishing"));
@@ -173,14 +173,6 @@ fn the_second_signal_leaves_jobs_that_take_an_hour() {
 
 // ----- tools -----
 
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
 /// The number in the row of the table that begins with `row`.
 fn figure(lines: &str, row: &str) -> f64 {
     let line = lines.lines().find_map(|line| line.strip_prefix(row));
@@ -188,92 +180,10 @@ fn figure(lines: &str, row: &str) -> f64 {
     number.unwrap().parse().unwrap()
 }
 
+fn start<const N: usize>(arguments: [&str; N]) -> Run {
+    Run::new(Command::new(env!("CARGO_BIN_EXE_reorder")).args(arguments))
+}
+
 fn run<const N: usize>(arguments: [&str; N]) -> Output {
-    Run::new(arguments).output()
-}
-
-/// A wait that ends the test instead of hanging it. Only a failing test ever gets there.
-fn within_a_minute<R: Send + 'static>(what: &str, wait: impl FnOnce() -> R + Send + 'static) -> R {
-    let (done, result) = mpsc::channel();
-    thread::spawn(move || done.send(wait()));
-    result
-        .recv_timeout(Duration::from_secs(60))
-        .unwrap_or_else(|_| panic!("{what} takes for ever"))
-}
-
-/// The program while it runs.
-struct Run {
-    child: Child,
-    stdout: Option<BufReader<std::process::ChildStdout>>,
-    stderr: Option<BufReader<std::process::ChildStderr>>,
-}
-
-impl Run {
-    fn new<const N: usize>(arguments: [&str; N]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_reorder"))
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdout = child.stdout.take().map(BufReader::new);
-        let stderr = child.stderr.take().map(BufReader::new);
-        Run {
-            child,
-            stdout,
-            stderr,
-        }
-    }
-
-    fn send(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    fn line_of_stdout(&mut self) -> String {
-        let (line, stdout) = line(self.stdout.take().unwrap());
-        self.stdout = Some(stdout);
-        line
-    }
-
-    fn line_of_stderr(&mut self) -> String {
-        let (line, stderr) = line(self.stderr.take().unwrap());
-        self.stderr = Some(stderr);
-        line
-    }
-
-    /// Waits for the end; gives what has not been read yet.
-    fn output(mut self) -> Output {
-        let errors = self
-            .stderr
-            .take()
-            .map(|stderr| thread::spawn(|| rest(stderr)));
-        let lines = self
-            .stdout
-            .take()
-            .map(|stdout| thread::spawn(|| rest(stdout)));
-        within_a_minute("the program", move || {
-            let status = self.child.wait().unwrap();
-            let read = |thread: thread::JoinHandle<Vec<u8>>| thread.join().unwrap();
-            Output {
-                status,
-                stdout: lines.map(read).unwrap_or_default(),
-                stderr: errors.map(read).unwrap_or_default(),
-            }
-        })
-    }
-}
-
-fn line<R: Read + Send + 'static>(mut from: BufReader<R>) -> (String, BufReader<R>) {
-    within_a_minute("a line of output", move || {
-        let mut line = String::new();
-        from.read_line(&mut line).unwrap();
-        (line.trim_end().to_owned(), from)
-    })
-}
-
-fn rest(mut from: impl Read) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    from.read_to_end(&mut bytes).unwrap();
-    bytes
+    start(arguments).output()
 }

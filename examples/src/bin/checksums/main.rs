@@ -30,6 +30,7 @@ use std::{
     process::ExitCode,
 };
 
+use examples::chain;
 use pipeline_core::{
     StageError,
     error::{Cause, Overflow, RunError},
@@ -213,15 +214,4 @@ fn is_broken_pipe(error: &(dyn Error + Send + Sync + 'static)) -> bool {
     error
         .downcast_ref::<io::Error>()
         .is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
-}
-
-/// An error and its causes, in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text += &format!(": {cause}");
-        next = cause.source();
-    }
-    text
 }

@@ -21,14 +21,13 @@ mod report;
 
 use std::{
     env,
-    error::Error,
     io::{self, ErrorKind, Write},
     process::ExitCode,
     thread,
     time::Duration,
 };
 
-use examples::signals;
+use examples::{chain, signals};
 use pipeline_core::{
     RunError, Running, StageError,
     error::{Cause, Overflow},
@@ -244,15 +243,4 @@ fn summarize(frontier: &Frontier, findings: &[Finding<'_>], progress: &Progress)
         }
     }
     broken > 0
-}
-
-/// An error and its causes, in one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text += &format!(": {cause}");
-        next = cause.source();
-    }
-    text
 }

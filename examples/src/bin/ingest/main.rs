@@ -23,7 +23,6 @@ mod store;
 
 use std::{
     env,
-    error::Error,
     future::IntoFuture,
     io::{self, Write},
     process::ExitCode,
@@ -31,6 +30,7 @@ use std::{
     time::Duration,
 };
 
+use examples::chain;
 use pipeline_core::{
     StageError,
     error::{Cause, Overflow},
@@ -177,15 +177,4 @@ async fn name_failures(mut failures: mpsc::Receiver<StageError>) {
 /// A line on stderr. There is nobody to tell when that fails.
 fn say(line: &str) {
     let _ = writeln!(io::stderr(), "ingest: {line}");
-}
-
-/// An error and its causes, in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text += &format!(": {cause}");
-        next = cause.source();
-    }
-    text
 }

@@ -28,7 +28,6 @@ mod write;
 
 use std::{
     env,
-    error::Error,
     io::{self, BufWriter, Write},
     process,
     process::ExitCode,
@@ -36,7 +35,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use examples::signals;
+use examples::{chain, signals};
 use pipeline_core::{error::Cause, prelude::*, report::Outcome};
 use tokio::runtime::Builder;
 
@@ -264,15 +263,4 @@ fn print(seed: u64, count: u64) -> u8 {
         }
         _ => 0,
     }
-}
-
-/// An error and its causes, in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text += &format!(": {cause}");
-        next = cause.source();
-    }
-    text
 }

@@ -18,15 +18,13 @@ mod schedule;
 mod summary;
 
 use std::{
-    env,
-    error::Error,
-    fs,
+    env, fs,
     io::{self, Write},
     process::ExitCode,
     time::Duration,
 };
 
-use examples::signals;
+use examples::{chain, signals};
 use pipeline_core::{BuildError, RunError, error::Cause, prelude::*, report::Outcome};
 use tokio::{runtime::Builder, time::Instant};
 
@@ -189,17 +187,6 @@ fn print(text: &str) {
 
 fn say(line: &str) {
     let _ = writeln!(io::stderr(), "reorder: {line}");
-}
-
-/// An error and its causes, in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text += &format!(": {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -36,7 +36,10 @@ use std::{
     time::Duration,
 };
 
-use examples::signals::{self, Stop};
+use examples::{
+    chain,
+    signals::{self, Stop},
+};
 use pipeline_core::{
     Schedule, StageError,
     error::{Cause, DeadLetter, Overflow, RunError},
@@ -346,15 +349,4 @@ impl Error for BadLine {}
 /// A line on stderr. There is nobody to tell when that fails.
 fn say(line: &str) {
     let _ = writeln!(io::stderr(), "scheduler: {line}");
-}
-
-/// An error and its causes, in one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text += &format!(": {cause}");
-        next = cause.source();
-    }
-    text
 }

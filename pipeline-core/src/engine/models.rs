@@ -147,7 +147,7 @@ impl Line {
     fn worker(&self) -> Worker {
         let task = self.hub.task(Role::Worker);
         Worker {
-            desk: Desk::new(Arc::clone(task.seat()), None),
+            desk: Desk::new(Arc::clone(task.seat())),
             item: None,
             task,
             input: Arc::clone(&self.input),

@@ -5,7 +5,7 @@
 //! on the side, live figures, and a service that SIGTERM drains.
 //!
 //! ```text
-//! cargo run --release -p examples --bin ingest -- --store /tmp/payloads
+//! cargo run --release -p examples --bin ingest -- --store target/payloads
 //! curl -i localhost:8080/payloads -d '{"payloads": [{"id": "a-1", "temperature": 21.5}]}'
 //! ```
 //!

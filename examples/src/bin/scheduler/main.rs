@@ -5,7 +5,7 @@
 //! joined in order; wrong items on the side; and an end that makes a figure of all items.
 //!
 //! ```text
-//! cargo run --release -p examples --bin scheduler -- --db /tmp/scheduler.db <<'END'
+//! cargo run --release -p examples --bin scheduler -- --db target/scheduler.db <<'END'
 //! {"id": "tea", "due": 3000, "body": "take the bag out"}
 //! {"id": "egg", "due": 1000, "body": {"minutes": 5}}
 //! END

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    mem,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -53,9 +54,19 @@ impl<T: Send + 'static> Inlet<T> {
         }
     }
 
-    /// The next of the items that have been taken from the edge.
-    pub(super) fn pop(&mut self) -> Option<Envelope<T>> {
-        self.lot.pop_front()
+    /// Takes some items from the edge past this inlet, and puts them behind what is in `lot`. For an inlet
+    /// that is asked for nothing else.
+    pub(super) fn poll_past(
+        &mut self,
+        context: &Context<'_>,
+        lot: &mut VecDeque<Envelope<T>>,
+    ) -> Poll<Taken> {
+        if self.ended {
+            return Poll::Ready(Taken::End);
+        }
+        let polled = self.reader.poll_envelopes(context, LOT, lot);
+        self.ended = matches!(polled, Poll::Ready(Taken::End));
+        polled
     }
 
     /// The next item, left where it is.
@@ -71,17 +82,11 @@ impl<T: Send + 'static> Inlet<T> {
     }
 
     fn poll_lot(&mut self, context: &Context<'_>) -> Poll<Option<Envelope<T>>> {
-        if self.ended {
-            return Poll::Ready(None);
-        }
-        match self.reader.poll_envelopes(context, LOT, &mut self.lot) {
-            Poll::Ready(Taken::Items) => Poll::Ready(self.lot.pop_front()),
-            Poll::Ready(Taken::End) => {
-                self.ended = true;
-                Poll::Ready(None)
-            }
-            Poll::Pending => Poll::Pending,
-        }
+        let mut lot = mem::take(&mut self.lot);
+        let polled = self.poll_past(context, &mut lot);
+        self.lot = lot;
+        // none at the end: the lot was empty
+        polled.map(|_| self.lot.pop_front())
     }
 }
 

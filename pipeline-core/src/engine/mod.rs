@@ -52,7 +52,8 @@ pub(crate) use limits::{LATE, LOT};
 pub(crate) use operator::{Bench, Operator};
 pub(crate) use operators::{
     Batch, BatchBy, Broadcast, Claim, Expand, Intake, Iterated, Merge, MergeOrdered, Parts,
-    Scheduled, Split, Streamed, Throttle, Through, Timetable, Zip, delay, delay_until, is_timed,
+    Scheduled, Split, Streamed, Supply, Throttle, Through, Timetable, Zip, delay, delay_until,
+    is_timed,
 };
 pub(crate) use outlet::{Outlet, most_at_once};
 pub(crate) use recovery::Recovery;

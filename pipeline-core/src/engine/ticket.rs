@@ -5,7 +5,7 @@
 //! become one, their tickets are joined, and it settles them all. So a ticket is neither cloned nor
 //! dropped, but handed on or settled (I9).
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use super::ledger::{Fate, Ledger};
 use crate::{
@@ -53,6 +53,15 @@ impl Ticket {
             Ticket::Single { index, .. } => *index,
             Ticket::Wide(wide) => wide.origin.first(),
         }
+    }
+
+    /// This one, if it does not stand for one source item alone; the one that is left stands for nothing.
+    pub(super) fn take_wide(&mut self) -> Option<Self> {
+        const NOTHING: Ticket = Ticket::Single {
+            source: 0,
+            index: 0,
+        };
+        matches!(self, Ticket::Wide(_)).then(|| mem::replace(self, NOTHING))
     }
 
     /// Two parts of it: it is settled when both have ended.

@@ -25,5 +25,5 @@ pub(crate) use merge_ordered::MergeOrdered;
 pub(crate) use schedule::{Claim, Scheduled, Timetable};
 pub(crate) use split::Split;
 pub(crate) use throttle::Throttle;
-pub(crate) use through::{Intake, Through};
+pub(crate) use through::{Intake, Supply, Through};
 pub(crate) use zip::Zip;

@@ -1,6 +1,7 @@
 //! Any stream adaptor between two steps.
 
 use std::{
+    collections::VecDeque,
     mem,
     pin::Pin,
     sync::Arc,
@@ -21,130 +22,194 @@ use crate::{
         shield,
         ticket::Ticket,
     },
-    rt::Mutex,
+    rt::{
+        Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
-/// What an adaptor takes its items from. Shared by the adaptor, which may keep it as long as it likes, and
-/// the operator, which takes the right to take more away when the adaptor has ended or the run is over.
+/// What an adaptor takes its items from. It has many of them in hand, so that the next one costs no lock.
+pub(crate) struct Supply<T: Send + 'static> {
+    intake: Arc<Intake<T>>,
+    /// Taken from the edge, and not yet asked for. What their tickets are is known to the intake.
+    lot: VecDeque<Envelope<T>>,
+    /// Since the adaptor had to wait.
+    in_a_row: usize,
+}
+
+/// What the adaptor's [`Supply`], which it may keep as long as it likes and on any task, shares with the
+/// operator, which takes the right to take more away when the adaptor has ended or the run is over. The
+/// tickets stay here: then they are settled, wherever the items are.
 pub(crate) struct Intake<T: Send + 'static> {
     hub: Arc<Hub>,
+    /// How many items the adaptor was given, and [`OVER`]: both in one word, so that each item was given
+    /// either before the end or not at all.
+    given: AtomicU64,
     inner: Mutex<Inner<T>>,
 }
+
+/// No more is given.
+const OVER: u64 = 1 << 63;
 
 struct Inner<T: Send + 'static> {
     /// None while it is in use, and when all is over. The run does not end while somebody has it.
     source: Option<(Task, Inlet<T>)>,
-    /// Of the item that the adaptor has.
-    given: Option<Ticket>,
-    /// Since the operator asked last.
-    taken: u64,
-    /// Since the adaptor had to wait.
-    in_a_row: usize,
-    over: bool,
+    /// How many items the supply was handed.
+    handed: u64,
+    /// How many of them are settled, the first ones.
+    settled: u64,
+    /// Of the others, those that do not stand for one source item alone, with their numbers.
+    wide: VecDeque<(u64, Ticket)>,
+    /// How many of those given the operator knows of.
+    told: u64,
+    /// Nothing more is taken, after so many were given.
+    over: Option<u64>,
 }
 
 impl<T: Send + 'static> Inner<T> {
-    /// An item that has been taken already, if there is one.
-    fn give(&mut self) -> Option<T> {
-        let (_, inlet) = self.source.as_mut()?;
-        let envelope = inlet.pop()?;
-        Some(self.open(envelope))
+    /// These are now in the supply.
+    fn hand_out(&mut self, lot: &mut VecDeque<Envelope<T>>) {
+        for Envelope { ticket, .. } in lot {
+            if let Some(wide) = ticket.take_wide() {
+                self.wide.push_back((self.handed, wide));
+            }
+            self.handed += 1;
+        }
+    }
+}
+
+impl<T: Send + 'static> Supply<T> {
+    /// The next item; none when nothing more comes, or the run was stopped. Whoever asks has done with the
+    /// one before.
+    pub(crate) fn poll_next(&mut self, context: &Context<'_>) -> Poll<Option<T>> {
+        if self.intake.hub.stopped() {
+            self.discard();
+            return Poll::Ready(None);
+        }
+        // an adaptor may take any number of items in one poll, and others are to have their turn
+        if self.in_a_row >= HELPING {
+            self.in_a_row = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if self.lot.is_empty() && self.intake.poll_lot(context, &mut self.lot).is_pending() {
+            self.in_a_row = 0;
+            return Poll::Pending;
+        }
+        if self.lot.is_empty() || !self.intake.give() {
+            self.discard();
+            return Poll::Ready(None);
+        }
+        self.in_a_row += 1;
+        Poll::Ready(self.lot.pop_front().map(|envelope| envelope.item))
     }
 
-    fn open(&mut self, Envelope { item, ticket }: Envelope<T>) -> T {
-        self.given = Some(ticket);
-        self.taken += 1;
-        self.in_a_row += 1;
-        item
+    fn discard(&mut self) {
+        let lot = self.lot.drain(..);
+        lot.for_each(|envelope| shield::discard(envelope.item));
+    }
+}
+
+// its items are never pinned
+impl<T: Send + 'static> Unpin for Supply<T> {}
+
+impl<T: Send + 'static> Drop for Supply<T> {
+    fn drop(&mut self) {
+        // before the run may end
+        self.discard();
+        self.intake.close();
     }
 }
 
 impl<T: Send + 'static> Intake<T> {
-    pub(crate) fn new(task: Task, inlet: Inlet<T>) -> Arc<Self> {
-        Arc::new(Intake {
+    pub(crate) fn new(task: Task, inlet: Inlet<T>) -> (Arc<Self>, Supply<T>) {
+        let intake = Arc::new(Intake {
             hub: Arc::clone(task.hub()),
+            given: AtomicU64::new(0),
             inner: Mutex::new(Inner {
                 source: Some((task, inlet)),
-                given: None,
-                taken: 0,
-                in_a_row: 0,
-                over: false,
+                handed: 0,
+                settled: 0,
+                wide: VecDeque::new(),
+                told: 0,
+                over: None,
             }),
-        })
+        });
+        let supply = Supply {
+            intake: Arc::clone(&intake),
+            lot: VecDeque::new(),
+            in_a_row: 0,
+        };
+        (intake, supply)
     }
 
-    /// The next item; none when nothing more comes, or the run was stopped. Whoever asks has done with the
-    /// one before.
-    pub(crate) fn poll_next(&self, context: &Context<'_>) -> Poll<Option<T>> {
-        let stopped = self.hub.stopped();
+    /// Hands out the next lot; none when nothing more comes.
+    fn poll_lot(&self, context: &Context<'_>, lot: &mut VecDeque<Envelope<T>>) -> Poll<()> {
         let mut inner = self.inner.lock();
         // before the lock is let go: from then on the run may end
-        self.settle(inner.given.take());
-        let over = inner.over || stopped;
-        // an adaptor may take any number of items in one poll, and others are to have their turn
-        let rests = !over && inner.in_a_row >= HELPING;
-        let (mut item, mut source) = (None, None);
-        if rests {
-            inner.in_a_row = 0;
-        } else if !over {
-            item = inner.give();
-            if item.is_none() {
-                source = inner.source.take();
-            }
-        }
+        let given = self.given(&inner);
+        self.settle(&mut inner, given, Fate::Delivered);
+        let source = inner.source.take();
         drop(inner);
-        if rests {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        match source {
-            // not under the lock: the waker may be the user's
-            Some((task, inlet)) => self.poll_source(context, task, inlet),
-            None => Poll::Ready(item),
-        }
-    }
-
-    fn poll_source(
-        &self,
-        context: &Context<'_>,
-        task: Task,
-        mut inlet: Inlet<T>,
-    ) -> Poll<Option<T>> {
-        let polled = inlet.poll_next(context);
+        let Some((task, mut inlet)) = source else {
+            return Poll::Ready(());
+        };
+        // not under the lock: the waker may be the user's
+        let polled = inlet.poll_past(context, lot);
         let mut inner = self.inner.lock();
-        if inner.over {
+        if inner.over.is_some() {
             drop(inner);
-            if let Poll::Ready(Some(envelope)) = polled {
-                self.hub.ledger().cancel(envelope);
-            }
+            let unwanted = lot.drain(..);
+            unwanted.for_each(|envelope| self.hub.ledger().cancel(envelope));
             drop(inlet);
             task.finish();
-            return Poll::Ready(None);
+            return Poll::Ready(());
         }
+        inner.hand_out(lot);
         inner.source = Some((task, inlet));
-        if polled.is_pending() {
-            inner.in_a_row = 0;
-        }
-        polled.map(|envelope| envelope.map(|envelope| inner.open(envelope)))
+        polled.map(|_| ())
     }
 
-    fn settle(&self, done: Option<Ticket>) {
-        if let Some(ticket) = done {
-            let fate = if self.hub.stopped() {
-                // nobody knows what the adaptor would have made of it
-                Fate::Cancelled
-            } else {
-                Fate::Delivered
-            };
+    /// One more item is given. False if all is over.
+    #[inline]
+    fn give(&self) -> bool {
+        // nothing else is read by who sees it, so no order is needed but that of the word itself
+        self.given.fetch_add(1, Relaxed) & OVER == 0
+    }
+
+    fn given(&self, inner: &Inner<T>) -> u64 {
+        inner.over.unwrap_or_else(|| self.given.load(Relaxed))
+    }
+
+    /// Settles the items before this number that are not settled.
+    fn settle(&self, inner: &mut Inner<T>, number: u64, fate: Fate) {
+        let mut singles = number.saturating_sub(inner.settled);
+        while let Some((_, ticket)) = inner.wide.pop_front_if(|(of, _)| *of < number) {
+            singles -= 1;
             self.hub.ledger().settle(ticket, fate);
         }
+        self.hub.ledger().add(fate, singles);
+        inner.settled = inner.settled.max(number);
     }
 
     /// Nothing more is taken: if more would come, those before it end.
-    pub(crate) fn close(&self) {
+    fn close(&self) {
         let mut inner = self.inner.lock();
-        inner.over = true;
-        self.settle(inner.given.take());
+        if inner.over.is_some() {
+            return;
+        }
+        let given = self.given.fetch_or(OVER, Relaxed);
+        inner.over = Some(given);
+        let last = if self.hub.stopped() {
+            // nobody knows what the adaptor would have made of it
+            Fate::Cancelled
+        } else {
+            Fate::Delivered
+        };
+        self.settle(&mut inner, given.saturating_sub(1), Fate::Delivered);
+        self.settle(&mut inner, given, last);
+        let handed = inner.handed;
+        self.settle(&mut inner, handed, Fate::Cancelled);
         let source = inner.source.take();
         drop(inner);
         if let Some((task, inlet)) = source {
@@ -153,9 +218,13 @@ impl<T: Send + 'static> Intake<T> {
         }
     }
 
-    /// How many items have been taken since this was last asked.
+    /// How many items have been given since this was last asked.
     fn taken(&self) -> u64 {
-        mem::take(&mut self.inner.lock().taken)
+        let mut inner = self.inner.lock();
+        let given = self.given(&inner);
+        // the adaptor may still work on the last one
+        self.settle(&mut inner, given.saturating_sub(1), Fate::Delivered);
+        given - mem::replace(&mut inner.told, given)
     }
 }
 
@@ -170,6 +239,8 @@ pub(crate) struct Through<T: Send + 'static, F, S: Stream<Item: Send + 'static>>
     source: u32,
     /// Of its next item.
     index: u64,
+    /// Items before this one are in the ledger.
+    entered: u64,
 }
 
 impl<T: Send + 'static, F, S: Stream<Item: Send + 'static>> Through<T, F, S> {
@@ -181,7 +252,14 @@ impl<T: Send + 'static, F, S: Stream<Item: Send + 'static>> Through<T, F, S> {
             adaptor: None,
             source,
             index: 0,
+            entered: 0,
         }
+    }
+
+    /// Puts what the adaptor gave into the ledger. Called before it is handed on, as it may be settled at once.
+    fn enter(&mut self) {
+        let entered = mem::replace(&mut self.entered, self.index);
+        self.intake.hub.ledger().enter(self.index - entered);
     }
 
     fn discard(&mut self) {
@@ -204,14 +282,18 @@ where
     }
 
     fn flush(&mut self) -> bool {
+        self.enter();
         self.out.flush()
     }
 
     fn end(&mut self) {
+        self.enter();
         self.out.end();
     }
 
     fn cancel(&mut self, _: &Ledger) {
+        // what has not been handed on settles itself
+        self.enter();
         self.discard();
     }
 }
@@ -232,30 +314,26 @@ where
             self.adaptor = Some(Box::pin(make()));
         }
         loop {
-            ready!(self.out.poll_room());
+            self.enter();
+            let room = ready!(self.out.poll_room());
             let Some(adaptor) = &mut self.adaptor else {
                 return Poll::Ready(Step::End);
             };
-            match adaptor.as_mut().poll_next(context) {
-                Poll::Ready(Some(item)) => {
-                    let ticket = Ticket::Single {
-                        source: self.source,
-                        index: self.index,
-                    };
-                    self.index += 1;
-                    // before anybody can settle it
-                    bench.ledger().enter(1);
-                    self.out.push(Envelope::new(item, ticket));
-                    bench.gave();
-                    if bench.is_due() {
-                        return Poll::Ready(Step::Pause);
-                    }
-                }
-                Poll::Ready(None) => {
+            for _ in 0..room {
+                let Some(item) = ready!(adaptor.as_mut().poll_next(context)) else {
                     self.discard();
                     return Poll::Ready(Step::End);
+                };
+                let ticket = Ticket::Single {
+                    source: self.source,
+                    index: self.index,
+                };
+                self.index += 1;
+                self.out.push(Envelope::new(item, ticket));
+                bench.gave();
+                if bench.is_due() {
+                    return Poll::Ready(Step::Pause);
                 }
-                Poll::Pending => return Poll::Pending,
             }
         }
     }

@@ -3,7 +3,6 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -11,7 +10,7 @@ use futures_core::Stream;
 
 use super::behind;
 use crate::{
-    engine::{Filler, Inlet, Intake, Role, Through, place_operator},
+    engine::{Filler, Inlet, Intake, Role, Supply, Through, place_operator},
     pipeline::{
         Pipeline, Tail,
         graph::{Node, Operator},
@@ -79,8 +78,8 @@ impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
             // of its own, as the adaptor may take the items to another task
             let own = assembly.hub().task(Role::Operator);
             let inlet = Inlet::new(input, own.seat());
-            let intake = Intake::new(own, inlet);
-            let items = Upstream(Arc::clone(&intake));
+            let (intake, supply) = Intake::new(own, inlet);
+            let items = Upstream(supply);
             let source = assembly.source(&from.node);
             let make = move || adaptor(items);
             let start = place_operator(task, bench, Through::new(intake, filler, source, make));
@@ -93,20 +92,16 @@ impl<T: Send + 'static, L: Tail<Item = T>> Pipeline<T, L> {
 /// The items that come to an adaptor: what [`through`](Pipeline::through) gives to its function.
 ///
 /// It ends when nothing more comes. Dropped before that, the steps before it end. It may be moved to another
-/// task; when the adaptor has ended it is at its end, too.
-pub struct Upstream<T: Send + 'static>(Arc<Intake<T>>);
+/// task; when the adaptor has ended it is at its end, too. It takes up to 64 items at once from the step before
+/// it: those not asked for when the adaptor ends or the run is stopped count as cancelled at once, and are
+/// dropped when it is asked again or dropped.
+pub struct Upstream<T: Send + 'static>(Supply<T>);
 
 impl<T: Send + 'static> Stream for Upstream<T> {
     type Item = T;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
-        self.0.poll_next(context)
-    }
-}
-
-impl<T: Send + 'static> Drop for Upstream<T> {
-    fn drop(&mut self) {
-        self.0.close();
+        self.get_mut().0.poll_next(context)
     }
 }
 

@@ -1,12 +1,14 @@
 //! The one data structure between two neighbours: reorder buffer of the producer and queue of the
 //! consumer in one, behind one mutex that is touched once a run and never once an item.
 //!
-//! The producer's side is here, the side of a consuming stage in `edge/crew.rs`, that of an end in
+//! The producer's side is here, the side of a consuming stage in `edge/crew.rs` (its workers in
+//! `edge/roster.rs`, its keys in `edge/lanes.rs`), that of an end in
 //! `edge/reader.rs`.
 
 mod crew;
 mod lanes;
 mod reader;
+mod roster;
 
 use std::{
     collections::VecDeque,
@@ -14,8 +16,9 @@ use std::{
     task::Poll,
 };
 
-pub(super) use crew::{Claim, Consumer, CrewPlan, Desk};
+pub(super) use crew::{Claim, Consumer, Desk};
 pub(crate) use reader::{Reader, Taken};
+pub(super) use roster::CrewPlan;
 
 use self::{
     crew::{Cleared, Crew},

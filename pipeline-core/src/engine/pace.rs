@@ -115,4 +115,96 @@ mod tests {
         });
         assert_eq!((pace.run(), pace.item_ns()), (1, RUN_NS));
     }
+
+    /// So many items that took so long each.
+    fn ran(pace: &mut Pace, ready: usize, item_ns: u64) {
+        pace.learn(&Timing {
+            ready_ns: item_ns * ready as u64,
+            ready,
+            full: ready == pace.run(),
+            ..Timing::default()
+        });
+    }
+
+    #[test]
+    fn an_estimate_moves_by_a_quarter() {
+        let mut pace = Pace::new();
+        ran(&mut pace, 1, 2_000);
+        assert_eq!(pace.item_ns(), (3 * RUN_NS + 2_000) / 4);
+    }
+
+    #[test]
+    fn one_preempted_run_is_no_reason_to_take_items_for_dear() {
+        let mut pace = Pace::new();
+        (0..100).for_each(|_| ran(&mut pace, 1, 100));
+        assert_eq!(pace.item_ns(), 100);
+        ran(&mut pace, 1, 1_000_000);
+        assert_eq!(pace.item_ns(), (3 * 100 + 4 * 100) / 4);
+        // and one that could not be seen to take any time does not hold it at nothing
+        let mut pace = Pace { run: 1, item_ns: 0 };
+        ran(&mut pace, 1, 1_000);
+        assert_eq!(pace.item_ns(), 64 / 4);
+    }
+
+    #[test]
+    fn a_run_that_was_not_measured_teaches_nothing() {
+        for (ready, ready_ns) in [(0, 0), (0, 5), (5, 0)] {
+            let mut pace = Pace { run: 8, item_ns: 7 };
+            pace.learn(&Timing {
+                ready_ns,
+                ready,
+                full: true,
+                ..Timing::default()
+            });
+            assert_eq!((pace.run(), pace.item_ns()), (8, 7));
+        }
+    }
+
+    #[test]
+    fn a_run_is_doubled_while_two_of_it_would_be_short_enough() {
+        let half = RUN_NS / 2;
+        for (ready_ns, full, then) in [
+            (half - 1, true, 8),
+            (half, true, 4),
+            (half - 1, false, 4),
+            (RUN_NS, true, 4),
+            (RUN_NS + 1, true, 2),
+            (RUN_NS + 1, false, 2),
+        ] {
+            let mut pace = Pace { run: 4, item_ns: 1 };
+            pace.learn(&Timing {
+                ready_ns,
+                ready: 4,
+                full,
+                ..Timing::default()
+            });
+            assert_eq!(pace.run(), then, "{ready_ns} ns, full: {full}");
+        }
+    }
+
+    #[test]
+    fn a_run_with_an_item_that_waits_is_halved() {
+        let waits = Timing {
+            pended: true,
+            ready: 3,
+            ready_ns: 3,
+            ..Timing::default()
+        };
+        let mut pace = Pace { run: 9, item_ns: 1 };
+        pace.learn(&waits);
+        assert_eq!((pace.run(), pace.item_ns()), (4, RUN_NS));
+        (0..5).for_each(|_| pace.learn(&waits));
+        assert_eq!(pace.run(), 1);
+    }
+
+    #[test]
+    fn a_run_that_takes_too_long_is_quartered() {
+        let mut pace = Pace { run: 9, item_ns: 1 };
+        pace.overran(5);
+        assert_eq!((pace.run(), pace.item_ns()), (2, 5));
+        pace.overran(3);
+        assert_eq!((pace.run(), pace.item_ns()), (1, 5));
+        pace.overran(u64::MAX);
+        assert_eq!((pace.run(), pace.item_ns()), (1, 4 * RUN_NS));
+    }
 }

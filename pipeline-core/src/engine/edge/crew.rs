@@ -1,19 +1,19 @@
-//! The consumer's side of an edge that a stage reads: who works, who waits, who is started next.
+//! The consumer's side of an edge that a stage reads: what its workers take, and what they give back.
 
 use std::{collections::VecDeque, mem, sync::Arc, task::Poll};
 
 use super::{
     Action, Edge, Producer, State,
     lanes::{Keyring, Lanes, Run},
+    roster::{Badge, CrewPlan, Roster, Start},
 };
 use crate::engine::{
     envelope::Envelope,
-    gate::Gate,
     hub::Hub,
     keys::Keys,
     ledger::Fate,
-    limits::{COUNTED_NS, LOT, RUN_NS},
-    pace::{Pace, Timing},
+    limits::LOT,
+    pace::Timing,
     seat::Seat,
     tally::{Tally, Totals},
     ticket::Ticket,
@@ -31,24 +31,8 @@ pub(in crate::engine) trait Consumer<T>: Send + Sync {
     fn wind_down(&self);
 }
 
-/// What a stage asks for.
-pub(in crate::engine) struct CrewPlan {
-    pub(in crate::engine) name: Arc<str>,
-    pub(in crate::engine) parallelism: usize,
-    /// Most workers that are running (not parked, not stuck) at once.
-    pub(in crate::engine) running: usize,
-    /// Most items of a run, so that every core can get a share of a window.
-    pub(in crate::engine) share: usize,
-    /// Waiting items that are worth another core in any case, if they are not cheap.
-    pub(in crate::engine) backlog: usize,
-    /// Whether a worker without work stays for a while.
-    pub(in crate::engine) lingers: bool,
-    /// Whether each worker has a thread of its own, whatever the runtime has.
-    pub(in crate::engine) own_threads: bool,
-}
-
 pub(super) struct Crew<T> {
-    plan: CrewPlan,
+    roster: Roster,
     /// None once every item has been worked on.
     consumer: Option<Arc<dyn Consumer<T>>>,
     /// Claimed but not begun, and given back; the lowest sequence last (I2).
@@ -57,36 +41,14 @@ pub(super) struct Crew<T> {
     lanes: Option<Lanes<T>>,
     /// The next sequence in the output edge. Gaps are not handed on: items are numbered anew.
     next_out: u64,
-    /// Workers that hold a permit; never more than `parallelism` (I4).
-    alive: usize,
-    /// Of these, those that the sentry found in one and the same poll twice.
-    stuck: usize,
-    /// The most workers at once of late; so many may linger.
-    recent: usize,
-    places: Vec<Option<Place>>,
-    free: Vec<usize>,
-    idle: Vec<usize>,
     /// No room in the output: nobody is to be started before there is (I6).
     blocked: bool,
-    pace: Pace,
     totals: Totals,
-}
-
-/// A worker, as the crew sees it.
-struct Place {
-    seat: Arc<Seat>,
-    idle: bool,
-    stuck: bool,
-    last_beat: u64,
 }
 
 /// A worker's place at the edge it takes from.
 pub(in crate::engine) struct Desk<T> {
-    seat: Arc<Seat>,
-    place: Option<usize>,
-    /// Holds a permit.
-    live: bool,
-    idle: bool,
+    badge: Badge,
     parked: bool,
     run: Run<T>,
     /// The sequence of the item that is taken next.
@@ -114,10 +76,7 @@ pub(in crate::engine) enum Claim {
 impl<T> Desk<T> {
     pub(in crate::engine) fn new(seat: Arc<Seat>) -> Self {
         Desk {
-            seat,
-            place: None,
-            live: true,
-            idle: false,
+            badge: Badge::new(seat),
             parked: false,
             run: Run::default(),
             next: 0,
@@ -137,7 +96,7 @@ impl<T> Desk<T> {
 
     /// Shows the sentry that the worker goes on.
     pub(in crate::engine) fn beat(&self) {
-        self.seat.work();
+        self.badge.seat().work();
     }
 
     pub(in crate::engine) fn left(&self) -> usize {
@@ -182,19 +141,12 @@ impl<T: Send + 'static> Edge<T> {
         consumer: Arc<dyn Consumer<T>>,
     ) {
         let crew = Crew {
-            recent: plan.running,
-            plan,
+            roster: Roster::new(plan),
             consumer: Some(consumer),
             returned: Vec::new(),
             lanes: keys.map(Lanes::new),
             next_out: 0,
-            alive: 0,
-            stuck: 0,
-            places: Vec::new(),
-            free: Vec::new(),
-            idle: Vec::new(),
             blocked: false,
-            pace: Pace::new(),
             totals: Totals::new(self.hub.now()),
         };
         self.state.lock().crew = Some(crew);
@@ -207,7 +159,7 @@ impl<T: Send + 'static> Edge<T> {
         output: &Arc<Edge<O>>,
     ) -> Poll<Claim> {
         self.unpark(desk);
-        desk.seat.work();
+        desk.badge.seat().work();
         if self.hub.stopped() {
             self.retire(desk);
             return Poll::Ready(Claim::Leave);
@@ -225,16 +177,16 @@ impl<T: Send + 'static> Edge<T> {
             };
             if !crew.is_back(desk) {
                 drop(guard);
-                desk.seat.linger();
+                desk.badge.seat().linger();
                 return Poll::Pending;
             }
             crew.add_up(&self.hub, desk);
             crew.free_lanes(desk, 0);
             if crew.consumer.is_none() {
-                crew.leave(desk);
+                crew.roster.leave(&mut desk.badge);
                 return Poll::Ready(Claim::Leave);
             }
-            let item_ns = crew.pace.item_ns();
+            let item_ns = crew.roster.item_ns();
             if crew.take_returned(desk) || crew.take_lanes(desk) {
                 let action = state.serve(self);
                 drop(guard);
@@ -245,7 +197,7 @@ impl<T: Send + 'static> Edge<T> {
             if state.ring.ready() == 0 || room == 0 || crew.looks_up() {
                 return self.rest(guard, desk, output);
             }
-            let most = crew.pace.run().min(crew.plan.share);
+            let most = crew.roster.most_at_once();
             desk.next = crew.next_out;
             if let Some(lanes) = &mut crew.lanes
                 && let Some(mut keyring) = lanes.take_keyring()
@@ -296,7 +248,7 @@ impl<T: Send + 'static> Edge<T> {
         let Some(crew) = state.crew.as_mut() else {
             return false;
         };
-        let most = crew.pace.run().min(crew.plan.share);
+        let most = crew.roster.most_at_once();
         if let Some(lanes) = &mut crew.lanes {
             lanes.admit(keyring, most, &mut desk.run);
         }
@@ -325,16 +277,16 @@ impl<T: Send + 'static> Edge<T> {
             return Poll::Ready(Claim::Leave);
         };
         let next_out = crew.next_out;
-        crew.give_up_permit(desk);
+        crew.roster.give_up_permit(&mut desk.badge);
         if no_room {
             crew.blocked = true;
             crew.totals.blocked().start(self.hub.now());
-        } else if crew.alive == 0 && state.end.is_none() {
+        } else if crew.roster.is_empty() && state.end.is_none() {
             crew.totals.starved().start(self.hub.now());
         }
         let finished = state.take_finished(self);
-        let lingers =
-            finished.is_none() && state.crew.as_mut().is_some_and(|crew| crew.linger(desk));
+        let lingers = finished.is_none()
+            && (state.crew.as_mut()).is_some_and(|crew| crew.roster.linger(&mut desk.badge));
         drop(guard);
         self.after_finish(finished);
         // No two edges are ever locked at once (I7): between the two locks room may have come, so it
@@ -343,7 +295,7 @@ impl<T: Send + 'static> Edge<T> {
             Arc::clone(self).resume();
         }
         if lingers {
-            desk.seat.linger();
+            desk.badge.seat().linger();
             return Poll::Pending;
         }
         Poll::Ready(Claim::Leave)
@@ -355,7 +307,7 @@ impl<T: Send + 'static> Edge<T> {
         if mem::replace(&mut desk.parked, true) {
             return;
         }
-        desk.seat.rest();
+        desk.badge.seat().rest();
         let items_wait = self.gate.park();
         let holds_lanes = desk.held.len() > usize::from(in_work);
         if desk.left() == 0 && !items_wait && !holds_lanes {
@@ -392,7 +344,7 @@ impl<T: Send + 'static> Edge<T> {
         crew.take_back(desk);
         crew.free_lanes(desk, usize::from(in_work));
         if let Some(item_ns) = item_ns {
-            crew.pace.overran(item_ns);
+            crew.roster.overran(item_ns);
         }
         let action = state.serve(self);
         drop(state);
@@ -410,7 +362,7 @@ impl<T: Send + 'static> Edge<T> {
     /// The worker goes, whatever it was doing; its run must be empty.
     pub(in crate::engine) fn retire(self: &Arc<Self>, desk: &mut Desk<T>) {
         self.unpark(desk);
-        if desk.place.is_none() && !desk.live {
+        if desk.badge.is_off() {
             return;
         }
         let mut state = self.state.lock();
@@ -420,7 +372,7 @@ impl<T: Send + 'static> Edge<T> {
         crew.is_back(desk);
         crew.add_up(&self.hub, desk);
         crew.free_lanes(desk, 0);
-        crew.leave(desk);
+        crew.roster.leave(&mut desk.badge);
         let finished = state.take_finished(self);
         let action = state.serve(self);
         drop(state);
@@ -446,7 +398,7 @@ impl<T: Send + 'static> Edge<T> {
         let Some(crew) = state.crew.as_mut() else {
             return false;
         };
-        crew.find_stuck();
+        crew.roster.find_stuck();
         let action = state.serve(self);
         let waits = state
             .crew
@@ -504,14 +456,14 @@ impl<T> State<T> {
         if !crew.may_start(available) || edge.hub.stopped() {
             return Action::Nothing;
         }
-        if !crew.is_worth_a_start(available, &edge.gate) {
-            return if edge.hub.needs_sentry(crew.plan.own_threads) {
+        if !crew.roster.is_worth_one_more(available, edge.gate.parked()) {
+            return if edge.hub.needs_sentry(crew.roster.own_threads()) {
                 Action::CallSentry
             } else {
                 Action::Nothing
             };
         }
-        if crew.alive == 0 {
+        if crew.roster.is_empty() {
             crew.totals.starved().stop(edge.hub.now());
         }
         crew.start()
@@ -524,24 +476,17 @@ impl<T> State<T> {
         } else {
             self.end == Some(self.ring.head())
         };
-        let done = crew.alive == 0 && crew.runnable() == 0 && all_taken;
+        let done = crew.roster.is_empty() && crew.runnable() == 0 && all_taken;
         let consumer = if done {
             crew.consumer.take()?
         } else {
             return None;
         };
         crew.totals.starved().stop(edge.hub.now());
-        let idle = mem::take(&mut crew.idle);
-        let seats = idle.into_iter().filter_map(|key| {
-            let place = crew.places[key].as_mut()?;
-            place.idle = false;
-            Some(Arc::clone(&place.seat))
-        });
-        let idle = seats.collect();
         Some(Finished {
             consumer,
             results: crew.next_out,
-            idle,
+            idle: crew.roster.release_idle(),
         })
     }
 }
@@ -552,7 +497,7 @@ impl<T> Crew<T> {
     }
 
     pub(super) fn report(&self, now: u64) -> StageReport {
-        self.totals.report(&self.plan.name, now)
+        self.totals.report(self.roster.name(), now)
     }
 
     /// Nobody wants what would come of the items: gives those that wait.
@@ -591,23 +536,7 @@ impl<T> Crew<T> {
 
     /// Items wait, and there is a permit and room for another worker.
     fn may_start(&self, available: usize) -> bool {
-        available > 0
-            && self.alive < self.plan.parallelism
-            && (!self.blocked || self.runnable() > 0)
-    }
-
-    /// Whether what waits is worth another core: [`RUN_NS`] of work for each running worker. For items
-    /// that are not cheap a quarter of the window is enough, which a small one can hold.
-    fn is_worth_a_start(&self, available: usize, gate: &Gate) -> bool {
-        let running = self
-            .alive
-            .saturating_sub(gate.parked())
-            .saturating_sub(self.stuck);
-        let item_ns = self.pace.item_ns();
-        running == 0
-            || (running < self.plan.running
-                && ((available as u64).saturating_mul(item_ns) >= running as u64 * RUN_NS
-                    || (item_ns >= COUNTED_NS && available >= self.plan.backlog)))
+        available > 0 && self.roster.has_permit() && (!self.blocked || self.runnable() > 0)
     }
 
     /// One more permit in use (I4).
@@ -615,91 +544,20 @@ impl<T> Crew<T> {
         let Some(consumer) = &self.consumer else {
             return Action::Nothing;
         };
-        self.alive += 1;
-        self.recent = self.recent.max(self.alive);
-        while let Some(key) = self.idle.pop() {
-            if let Some(place) = self.places[key].as_mut() {
-                place.idle = false;
-                return Action::Wake(Arc::clone(&place.seat));
-            }
+        match self.roster.start() {
+            Start::Wake(seat) => Action::Wake(seat),
+            Start::New => Action::Start(Arc::clone(consumer)),
         }
-        Action::Start(Arc::clone(consumer))
     }
 
     /// False if the worker was polled though nobody needs it.
     fn is_back(&mut self, desk: &mut Desk<T>) -> bool {
-        let key = *desk.place.get_or_insert_with(|| {
-            let place = Place {
-                seat: Arc::clone(&desk.seat),
-                idle: false,
-                stuck: false,
-                last_beat: 0,
-            };
-            let key = self.free.pop().unwrap_or(self.places.len());
-            if key == self.places.len() {
-                self.places.push(None);
-            }
-            self.places[key] = Some(place);
-            key
-        });
-        let Some(place) = self.places[key].as_mut() else {
-            return true;
-        };
-        if mem::replace(&mut place.stuck, false) {
-            self.stuck -= 1;
-        }
-        if desk.idle {
-            if place.idle {
-                return false;
-            }
-            // it was counted by whoever woke it, unless that was the end
-            desk.idle = false;
-            desk.live = self.consumer.is_some();
-        }
-        true
-    }
-
-    fn give_up_permit(&mut self, desk: &mut Desk<T>) {
-        if mem::replace(&mut desk.live, false) {
-            self.alive -= 1;
-        }
-    }
-
-    /// Lingers, if so many workers have been needed of late.
-    fn linger(&mut self, desk: &mut Desk<T>) -> bool {
-        self.recent = self
-            .recent
-            .max(self.alive + 1)
-            .saturating_sub(self.recent / 64)
-            .max(self.plan.running);
-        let key = match desk.place {
-            Some(key) if self.plan.lingers && self.alive + self.idle.len() < self.recent => key,
-            _ => {
-                self.leave(desk);
-                return false;
-            }
-        };
-        if let Some(place) = self.places[key].as_mut() {
-            place.idle = true;
-        }
-        desk.idle = true;
-        self.idle.push(key);
-        true
-    }
-
-    fn leave(&mut self, desk: &mut Desk<T>) {
-        self.give_up_permit(desk);
-        if let Some(key) = desk.place.take() {
-            if mem::replace(&mut desk.idle, false) {
-                self.idle.retain(|idle| *idle != key);
-            }
-            self.places[key] = None;
-            self.free.push(key);
-        }
+        self.roster
+            .is_back(&mut desk.badge, self.consumer.is_none())
     }
 
     fn add_up(&mut self, hub: &Hub, desk: &mut Desk<T>) {
-        self.pace.learn(&desk.timing);
+        self.roster.learn(&desk.timing);
         self.sum(hub, &mut desk.tally, &desk.timing);
         desk.timing = Timing::default();
     }
@@ -718,7 +576,7 @@ impl<T> Crew<T> {
         desk.next = first;
         let run = &mut desk.run.items;
         run.push(envelope);
-        let most = self.pace.run().min(self.plan.share) as u64;
+        let most = self.roster.most_at_once() as u64;
         while let Some((sequence, _)) = self.returned.last()
             && sequence - first < most
             && *sequence == first + run.len() as u64
@@ -736,7 +594,7 @@ impl<T> Crew<T> {
             return false;
         };
         lanes.begin();
-        let most = self.pace.run().min(self.plan.share);
+        let most = self.roster.most_at_once();
         lanes.take(most, &mut desk.run);
         desk.run.reverse();
         desk.timing.full = desk.left() == most;
@@ -787,17 +645,6 @@ impl<T> Crew<T> {
             .enumerate()
             .map(|(back, envelope)| (last - back as u64, envelope));
         self.returned.splice(at..at, rest);
-    }
-
-    fn find_stuck(&mut self) {
-        for place in self.places.iter_mut().flatten() {
-            let beat = place.seat.beat();
-            let same_poll = beat == place.last_beat && beat % 2 == 1;
-            if same_poll && !place.idle && !mem::replace(&mut place.stuck, true) {
-                self.stuck += 1;
-            }
-            place.last_beat = beat;
-        }
     }
 }
 

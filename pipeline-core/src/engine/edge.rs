@@ -2,13 +2,13 @@
 //! consumer in one, behind one mutex that is touched once a run and never once an item.
 //!
 //! The producer's side is here, the side of a consuming stage in `edge/crew.rs` (its workers in
-//! `edge/roster.rs`, its keys in `edge/lanes.rs`), that of an end in
+//! `edge/staff.rs`, its keys in `edge/lanes.rs`), that of an end in
 //! `edge/reader.rs`.
 
 mod crew;
 mod lanes;
 mod reader;
-mod roster;
+mod staff;
 
 use std::{
     collections::VecDeque,
@@ -18,7 +18,7 @@ use std::{
 
 pub(super) use crew::{Claim, Consumer, Desk};
 pub(crate) use reader::{Reader, Taken};
-pub(super) use roster::CrewPlan;
+pub(super) use staff::CrewPlan;
 
 use self::{
     crew::{Cleared, Crew},

@@ -33,16 +33,20 @@ use crate::{
 /// An edge and its station, seen from the run.
 pub(crate) trait Link: Send + Sync {
     /// The run has been stopped: wake whoever waits here, and close what is to be closed.
-    fn wind_down(&self);
+    fn wind_down(&self) {}
     /// The supervisor is gone with the runtime: lets go of what is held by nobody who is dropped with it.
     fn let_go(&self) {}
     /// Starts a worker where one is missing because another does not come back. True while items
     /// wait for a worker that may not be started yet.
-    fn look(self: Arc<Self>) -> bool;
-    /// What the stage that reads this edge has done; none if no stage reads it.
-    fn report(&self, now: u64) -> Option<StageReport>;
+    fn look(self: Arc<Self>) -> bool {
+        false
+    }
+    /// What the step behind this place has done, if there is one that counts.
+    fn report(&self, _now: u64) -> Option<StageReport> {
+        None
+    }
     /// Drops everything that is left, outside of every lock.
-    fn clear(&self, ledger: &Ledger);
+    fn clear(&self, _ledger: &Ledger) {}
     /// In a run that has stalled: the input that is full, and the one that is waited for.
     fn stalled(&self) -> Option<(Arc<str>, Arc<str>)> {
         None

@@ -246,17 +246,9 @@ impl Bench {
 }
 
 impl Link for Post {
-    fn wind_down(&self) {}
-
-    fn look(self: Arc<Self>) -> bool {
-        false
-    }
-
     fn report(&self, now: u64) -> Option<StageReport> {
         Some(self.totals.lock().report(&self.name, now))
     }
-
-    fn clear(&self, _: &Ledger) {}
 }
 
 /// Puts an operator in its place, and gives what starts it. Its fillers are made with the seat of `task`.

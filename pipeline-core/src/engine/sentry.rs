@@ -53,3 +53,86 @@ fn items_wait(hub: &Hub) -> bool {
         .count()
         > 0
 }
+
+#[cfg(all(test, not(any(shuttle, loom))))]
+mod tests {
+    use std::sync::{
+        atomic::{AtomicU32, Ordering::Relaxed},
+        mpsc,
+    };
+
+    use super::*;
+    use crate::{
+        engine::{failures::Failures, hub::Link},
+        error::{Cause, Overflow},
+        rt::Runtime,
+    };
+
+    /// Whether items wait there, at the first look and the ones after it.
+    struct Place<F> {
+        waits: F,
+        looks: AtomicU32,
+    }
+
+    impl<F: Fn(u32) -> bool + Send + Sync> Link for Place<F> {
+        fn look(self: Arc<Self>) -> bool {
+            (self.waits)(self.looks.fetch_add(1, Relaxed))
+        }
+    }
+
+    /// Keeps watch once over a place, and tells after how many looks; and whether one who waits behind running
+    /// workers has to call another sentry then.
+    fn keep_watch(waits: impl Fn(u32) -> bool + Send + Sync + 'static, stops: bool) -> (u32, bool) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .build()
+            .unwrap();
+        // the only thread for sentries is taken, so that those who are launched stay in the queue
+        let (done, taken) = mpsc::channel::<()>();
+        runtime.spawn_blocking(move || taken.recv());
+        let place = Arc::new(Place {
+            waits,
+            looks: AtomicU32::new(0),
+        });
+        let hub = {
+            let _here = runtime.enter();
+            let failures = Failures::new(None, Overflow::Count, None);
+            Hub::new(Runtime::try_current().unwrap(), failures, false)
+        };
+        hub.add(Arc::clone(&place) as Arc<dyn Link>);
+        assert!(hub.needs_sentry(true));
+        hub.call_sentry();
+        assert!(!hub.needs_sentry(true));
+        if stops {
+            hub.stop(Cause::Cancelled);
+        }
+        watch(&Arc::downgrade(&hub));
+        let needs_another = hub.needs_sentry(true);
+        drop((hub, done));
+        (place.looks.load(Relaxed), needs_another)
+    }
+
+    #[test]
+    fn it_goes_home_when_nothing_has_waited_for_a_while() {
+        // once more after the dismissal
+        assert_eq!(keep_watch(|_| false, false), (SENTRY_PATIENCE + 1, true));
+    }
+
+    #[test]
+    fn it_stays_while_items_wait() {
+        assert_eq!(keep_watch(|_| true, false), (SENTRY_PATIENCE, false));
+        let waits_once = |look| look == SENTRY_PATIENCE / 2;
+        assert_eq!(keep_watch(waits_once, false), (SENTRY_PATIENCE, false));
+    }
+
+    #[test]
+    fn it_comes_back_for_a_start_that_was_refused_just_before_it_went() {
+        let waits_last = |look| look == SENTRY_PATIENCE;
+        assert_eq!(keep_watch(waits_last, false), (SENTRY_PATIENCE + 1, false));
+    }
+
+    #[test]
+    fn it_looks_at_nothing_when_the_run_has_been_stopped() {
+        assert_eq!(keep_watch(|_| true, true), (0, false));
+    }
+}

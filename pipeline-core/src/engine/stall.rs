@@ -12,15 +12,12 @@
 
 use std::sync::Arc;
 
-use super::{edge::Edge, hub::Link, ledger::Ledger, seat::Seat};
-use crate::{
-    report::StageReport,
-    rt::{
-        Mutex, Padded,
-        atomic::{
-            AtomicU64, AtomicUsize,
-            Ordering::{Relaxed, SeqCst},
-        },
+use super::{edge::Edge, hub::Link, seat::Seat};
+use crate::rt::{
+    Mutex, Padded,
+    atomic::{
+        AtomicU64, AtomicUsize,
+        Ordering::{Relaxed, SeqCst},
     },
 };
 
@@ -170,18 +167,6 @@ impl Join {
 }
 
 impl Link for Join {
-    fn wind_down(&self) {}
-
-    fn look(self: Arc<Self>) -> bool {
-        false
-    }
-
-    fn report(&self, _: u64) -> Option<StageReport> {
-        None
-    }
-
-    fn clear(&self, _: &Ledger) {}
-
     fn stalled(&self) -> Option<(Arc<str>, Arc<str>)> {
         let empty = self.waits_for.load(Relaxed);
         let (waited_for, _) = self.inputs.get(empty)?;

@@ -76,6 +76,32 @@ pub(crate) struct StationPlan {
     pub(crate) prepares: bool,
 }
 
+impl StationPlan {
+    /// What it asks for where there are so many cores. With `one_by_one` no worker takes more than an item
+    /// at a time.
+    fn crew(&self, cores: usize, one_by_one: bool) -> CrewPlan {
+        CrewPlan {
+            name: Arc::clone(&self.name),
+            parallelism: self.parallelism,
+            // a body that blocks needs no core; one that does not is soon recognised by its short runs
+            running: if self.blocking {
+                self.parallelism
+            } else {
+                cores
+            },
+            share: if one_by_one {
+                1
+            } else {
+                (self.window / (4 * cores)).max(1)
+            },
+            backlog: (self.window / 4).max(1),
+            // an idle thread of the blocking pool would be held for nothing
+            lingers: !self.blocking,
+            own_threads: self.blocking,
+        }
+    }
+}
+
 pub(super) struct Station<W: Work, P: Fuse<W::Out>> {
     pub(super) hub: Arc<Hub>,
     pub(super) plan: StationPlan,
@@ -161,27 +187,8 @@ fn place<W: Work, P: Fuse<W::Out>>(
     let upstream: Weak<Edge<W::In>> = Arc::downgrade(input);
     output.filled_by(upstream);
     let watch = (plan.blocking && recovery.is_timed()).then(Watch::default);
-    let cores = hub.runtime().threads();
-    let crew = CrewPlan {
-        name: Arc::clone(&plan.name),
-        parallelism: plan.parallelism,
-        // a body that blocks needs no core; one that does not is soon recognised by its short runs
-        running: if plan.blocking {
-            plan.parallelism
-        } else {
-            cores
-        },
-        share: if watch.is_some() {
-            // an item behind one that does not come back would wait for it, time limit or not
-            1
-        } else {
-            (plan.window / (4 * cores)).max(1)
-        },
-        backlog: (plan.window / 4).max(1),
-        // an idle thread of the blocking pool would be held for nothing
-        lingers: !plan.blocking,
-        own_threads: plan.blocking,
-    };
+    // an item behind one that does not come back would wait for it, time limit or not
+    let crew = plan.crew(hub.runtime().threads(), watch.is_some());
     let prepares = plan.prepares;
     let states = Pool::new(maker, plan.parallelism);
     let station = Arc::new(Station {
@@ -288,5 +295,39 @@ impl<W: Work, P: Fuse<W::Out>> Consumer<W::In> for Station<W, P> {
 impl<W: Work, P: Fuse<W::Out>> Drop for Station<W, P> {
     fn drop(&mut self) {
         self.states.close().into_iter().for_each(shield::discard);
+    }
+}
+
+#[cfg(all(test, not(any(shuttle, loom))))]
+mod tests {
+    use super::*;
+
+    fn plan(window: usize, blocking: bool) -> StationPlan {
+        StationPlan {
+            name: "stage".into(),
+            fused_name: "stage".into(),
+            parallelism: 16,
+            ordered: true,
+            window,
+            blocking,
+            prepares: false,
+        }
+    }
+
+    #[test]
+    fn each_core_gets_a_share_of_the_window() {
+        let crew = plan(1024, false).crew(8, false);
+        assert_eq!((crew.running, crew.share, crew.backlog), (8, 32, 256));
+        assert!(crew.lingers && !crew.own_threads);
+        let crew = plan(2, false).crew(8, false);
+        assert_eq!((crew.share, crew.backlog), (1, 1));
+        assert_eq!(plan(1024, false).crew(8, true).share, 1);
+    }
+
+    #[test]
+    fn bodies_that_block_run_on_as_many_threads_as_there_are_permits() {
+        let crew = plan(1024, true).crew(8, false);
+        assert_eq!((crew.running, crew.parallelism), (16, 16));
+        assert!(!crew.lingers && crew.own_threads);
     }
 }

@@ -13,7 +13,7 @@ use super::{
     shield,
     stubs::Stubs,
 };
-use crate::{report::StageReport, rt::Mutex};
+use crate::rt::Mutex;
 
 /// Items that have arrived, and the right to take more. Shared by the stream and the run, which
 /// takes it away when it is stopped and nobody polls the stream.
@@ -173,14 +173,6 @@ impl<T: Send + 'static> Link for StreamEnd<T> {
 
     fn let_go(&self) {
         self.end();
-    }
-
-    fn look(self: Arc<Self>) -> bool {
-        false
-    }
-
-    fn report(&self, _: u64) -> Option<StageReport> {
-        None
     }
 
     fn clear(&self, _: &Ledger) {

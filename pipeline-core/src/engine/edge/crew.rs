@@ -5,7 +5,7 @@ use std::{collections::VecDeque, mem, sync::Arc, task::Poll};
 use super::{
     Action, Edge, Producer, State,
     lanes::{Keyring, Lanes, Run},
-    roster::{Badge, CrewPlan, Roster, Start},
+    staff::{Badge, CrewPlan, Staff, Start},
 };
 use crate::engine::{
     envelope::Envelope,
@@ -32,7 +32,7 @@ pub(in crate::engine) trait Consumer<T>: Send + Sync {
 }
 
 pub(super) struct Crew<T> {
-    roster: Roster,
+    staff: Staff,
     /// None once every item has been worked on.
     consumer: Option<Arc<dyn Consumer<T>>>,
     /// Claimed but not begun, and given back; the lowest sequence last (I2).
@@ -141,7 +141,7 @@ impl<T: Send + 'static> Edge<T> {
         consumer: Arc<dyn Consumer<T>>,
     ) {
         let crew = Crew {
-            roster: Roster::new(plan),
+            staff: Staff::new(plan),
             consumer: Some(consumer),
             returned: Vec::new(),
             lanes: keys.map(Lanes::new),
@@ -183,10 +183,10 @@ impl<T: Send + 'static> Edge<T> {
             crew.add_up(&self.hub, desk);
             crew.free_lanes(desk, 0);
             if crew.consumer.is_none() {
-                crew.roster.leave(&mut desk.badge);
+                crew.staff.leave(&mut desk.badge);
                 return Poll::Ready(Claim::Leave);
             }
-            let item_ns = crew.roster.item_ns();
+            let item_ns = crew.staff.item_ns();
             if crew.take_returned(desk) || crew.take_lanes(desk) {
                 let action = state.serve(self);
                 drop(guard);
@@ -197,7 +197,7 @@ impl<T: Send + 'static> Edge<T> {
             if state.ring.ready() == 0 || room == 0 || crew.looks_up() {
                 return self.rest(guard, desk, output);
             }
-            let most = crew.roster.most_at_once();
+            let most = crew.staff.most_at_once();
             desk.next = crew.next_out;
             if let Some(lanes) = &mut crew.lanes
                 && let Some(mut keyring) = lanes.take_keyring()
@@ -248,7 +248,7 @@ impl<T: Send + 'static> Edge<T> {
         let Some(crew) = state.crew.as_mut() else {
             return false;
         };
-        let most = crew.roster.most_at_once();
+        let most = crew.staff.most_at_once();
         if let Some(lanes) = &mut crew.lanes {
             lanes.admit(keyring, most, &mut desk.run);
         }
@@ -277,16 +277,16 @@ impl<T: Send + 'static> Edge<T> {
             return Poll::Ready(Claim::Leave);
         };
         let next_out = crew.next_out;
-        crew.roster.give_up_permit(&mut desk.badge);
+        crew.staff.give_up_permit(&mut desk.badge);
         if no_room {
             crew.blocked = true;
             crew.totals.blocked().start(self.hub.now());
-        } else if crew.roster.is_empty() && state.end.is_none() {
+        } else if crew.staff.is_empty() && state.end.is_none() {
             crew.totals.starved().start(self.hub.now());
         }
         let finished = state.take_finished(self);
         let lingers = finished.is_none()
-            && (state.crew.as_mut()).is_some_and(|crew| crew.roster.linger(&mut desk.badge));
+            && (state.crew.as_mut()).is_some_and(|crew| crew.staff.linger(&mut desk.badge));
         drop(guard);
         self.after_finish(finished);
         // No two edges are ever locked at once (I7): between the two locks room may have come, so it
@@ -344,7 +344,7 @@ impl<T: Send + 'static> Edge<T> {
         crew.take_back(desk);
         crew.free_lanes(desk, usize::from(in_work));
         if let Some(item_ns) = item_ns {
-            crew.roster.overran(item_ns);
+            crew.staff.overran(item_ns);
         }
         let action = state.serve(self);
         drop(state);
@@ -372,7 +372,7 @@ impl<T: Send + 'static> Edge<T> {
         crew.is_back(desk);
         crew.add_up(&self.hub, desk);
         crew.free_lanes(desk, 0);
-        crew.roster.leave(&mut desk.badge);
+        crew.staff.leave(&mut desk.badge);
         let finished = state.take_finished(self);
         let action = state.serve(self);
         drop(state);
@@ -398,7 +398,7 @@ impl<T: Send + 'static> Edge<T> {
         let Some(crew) = state.crew.as_mut() else {
             return false;
         };
-        crew.roster.find_stuck();
+        crew.staff.find_stuck();
         let action = state.serve(self);
         let waits = state
             .crew
@@ -456,14 +456,14 @@ impl<T> State<T> {
         if !crew.may_start(available) || edge.hub.stopped() {
             return Action::Nothing;
         }
-        if !crew.roster.is_worth_one_more(available, edge.gate.parked()) {
-            return if edge.hub.needs_sentry(crew.roster.own_threads()) {
+        if !crew.staff.is_worth_one_more(available, edge.gate.parked()) {
+            return if edge.hub.needs_sentry(crew.staff.own_threads()) {
                 Action::CallSentry
             } else {
                 Action::Nothing
             };
         }
-        if crew.roster.is_empty() {
+        if crew.staff.is_empty() {
             crew.totals.starved().stop(edge.hub.now());
         }
         crew.start()
@@ -476,7 +476,7 @@ impl<T> State<T> {
         } else {
             self.end == Some(self.ring.head())
         };
-        let done = crew.roster.is_empty() && crew.runnable() == 0 && all_taken;
+        let done = crew.staff.is_empty() && crew.runnable() == 0 && all_taken;
         let consumer = if done {
             crew.consumer.take()?
         } else {
@@ -486,7 +486,7 @@ impl<T> State<T> {
         Some(Finished {
             consumer,
             results: crew.next_out,
-            idle: crew.roster.release_idle(),
+            idle: crew.staff.release_idle(),
         })
     }
 }
@@ -497,7 +497,7 @@ impl<T> Crew<T> {
     }
 
     pub(super) fn report(&self, now: u64) -> StageReport {
-        self.totals.report(self.roster.name(), now)
+        self.totals.report(self.staff.name(), now)
     }
 
     /// Nobody wants what would come of the items: gives those that wait.
@@ -536,7 +536,7 @@ impl<T> Crew<T> {
 
     /// Items wait, and there is a permit and room for another worker.
     fn may_start(&self, available: usize) -> bool {
-        available > 0 && self.roster.has_permit() && (!self.blocked || self.runnable() > 0)
+        available > 0 && self.staff.has_permit() && (!self.blocked || self.runnable() > 0)
     }
 
     /// One more permit in use (I4).
@@ -544,7 +544,7 @@ impl<T> Crew<T> {
         let Some(consumer) = &self.consumer else {
             return Action::Nothing;
         };
-        match self.roster.start() {
+        match self.staff.start() {
             Start::Wake(seat) => Action::Wake(seat),
             Start::New => Action::Start(Arc::clone(consumer)),
         }
@@ -552,12 +552,11 @@ impl<T> Crew<T> {
 
     /// False if the worker was polled though nobody needs it.
     fn is_back(&mut self, desk: &mut Desk<T>) -> bool {
-        self.roster
-            .is_back(&mut desk.badge, self.consumer.is_none())
+        self.staff.is_back(&mut desk.badge, self.consumer.is_none())
     }
 
     fn add_up(&mut self, hub: &Hub, desk: &mut Desk<T>) {
-        self.roster.learn(&desk.timing);
+        self.staff.learn(&desk.timing);
         self.sum(hub, &mut desk.tally, &desk.timing);
         desk.timing = Timing::default();
     }
@@ -576,7 +575,7 @@ impl<T> Crew<T> {
         desk.next = first;
         let run = &mut desk.run.items;
         run.push(envelope);
-        let most = self.roster.most_at_once() as u64;
+        let most = self.staff.most_at_once() as u64;
         while let Some((sequence, _)) = self.returned.last()
             && sequence - first < most
             && *sequence == first + run.len() as u64
@@ -594,7 +593,7 @@ impl<T> Crew<T> {
             return false;
         };
         lanes.begin();
-        let most = self.roster.most_at_once();
+        let most = self.staff.most_at_once();
         lanes.take(most, &mut desk.run);
         desk.run.reverse();
         desk.timing.full = desk.left() == most;

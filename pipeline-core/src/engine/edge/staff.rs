@@ -26,7 +26,7 @@ pub(in crate::engine) struct CrewPlan {
     pub(in crate::engine) own_threads: bool,
 }
 
-pub(super) struct Roster {
+pub(super) struct Staff {
     plan: CrewPlan,
     /// Workers that hold a permit; never more than `parallelism` (I4).
     alive: usize,
@@ -40,7 +40,7 @@ pub(super) struct Roster {
     pace: Pace,
 }
 
-/// A worker, as the roster has it.
+/// A worker, as the staff has it.
 struct Place {
     seat: Arc<Seat>,
     idle: bool,
@@ -85,9 +85,9 @@ impl Badge {
     }
 }
 
-impl Roster {
+impl Staff {
     pub(super) fn new(plan: CrewPlan) -> Self {
-        Roster {
+        Staff {
             recent: plan.running,
             plan,
             alive: 0,
@@ -273,72 +273,69 @@ mod tests {
     }
 
     /// Of items that have taken so long for a while.
-    fn roster(item_ns: u64) -> Roster {
-        let mut roster = Roster::new(plan());
+    fn staff(item_ns: u64) -> Staff {
+        let mut staff = Staff::new(plan());
         let timing = Timing {
             ready_ns: item_ns,
             ready: 1,
             ..Timing::default()
         };
-        (0..100).for_each(|_| roster.learn(&timing));
-        assert_eq!(roster.item_ns(), item_ns);
-        roster
+        (0..100).for_each(|_| staff.learn(&timing));
+        assert_eq!(staff.item_ns(), item_ns);
+        staff
     }
 
     /// One more worker, who has come to his place.
-    fn enter(roster: &mut Roster) -> Badge {
-        assert!(matches!(roster.start(), Start::New));
+    fn enter(staff: &mut Staff) -> Badge {
+        assert!(matches!(staff.start(), Start::New));
         let mut badge = Badge::new(Arc::new(Seat::new(Role::Worker, None)));
-        assert!(roster.is_back(&mut badge, false));
+        assert!(staff.is_back(&mut badge, false));
         badge
     }
 
-    fn wakes(roster: &mut Roster, badge: &Badge) -> bool {
-        matches!(roster.start(), Start::Wake(seat) if Arc::ptr_eq(&seat, &badge.seat))
+    fn wakes(staff: &mut Staff, badge: &Badge) -> bool {
+        matches!(staff.start(), Start::Wake(seat) if Arc::ptr_eq(&seat, &badge.seat))
     }
 
     #[test]
     fn there_are_as_many_permits_as_the_plan_has() {
-        let mut roster = Roster::new(plan());
-        assert!(roster.is_empty());
-        let mut badges: Vec<_> = (0..4).map(|_| enter(&mut roster)).collect();
-        assert!(!roster.has_permit() && !roster.is_empty());
+        let mut staff = Staff::new(plan());
+        assert!(staff.is_empty());
+        let mut badges: Vec<_> = (0..4).map(|_| enter(&mut staff)).collect();
+        assert!(!staff.has_permit() && !staff.is_empty());
         for badge in &mut badges {
             assert!(!badge.is_off());
-            roster.leave(badge);
-            assert!(badge.is_off() && roster.has_permit());
+            staff.leave(badge);
+            assert!(badge.is_off() && staff.has_permit());
         }
-        assert!(roster.is_empty());
+        assert!(staff.is_empty());
         // once, however often it is said
-        roster.leave(&mut badges[0]);
-        assert!(roster.is_empty());
+        staff.leave(&mut badges[0]);
+        assert!(staff.is_empty());
     }
 
     #[test]
     fn places_are_used_again() {
-        let mut roster = Roster::new(plan());
+        let mut staff = Staff::new(plan());
         for _ in 0..10 {
-            let mut badges = [enter(&mut roster), enter(&mut roster)];
-            badges
-                .iter_mut()
-                .rev()
-                .for_each(|badge| roster.leave(badge));
+            let mut badges = [enter(&mut staff), enter(&mut staff)];
+            badges.iter_mut().rev().for_each(|badge| staff.leave(badge));
         }
-        assert_eq!(roster.places.len(), 2);
+        assert_eq!(staff.places.len(), 2);
     }
 
     #[test]
     fn an_item_that_nobody_works_on_is_worth_a_worker() {
-        let mut roster = roster(1);
-        assert!(roster.is_worth_one_more(1, 0));
-        let _busy = enter(&mut roster);
-        assert!(!roster.is_worth_one_more(1, 0));
-        assert!(roster.is_worth_one_more(1, 1), "the only one is parked");
+        let mut staff = staff(1);
+        assert!(staff.is_worth_one_more(1, 0));
+        let _busy = enter(&mut staff);
+        assert!(!staff.is_worth_one_more(1, 0));
+        assert!(staff.is_worth_one_more(1, 1), "the only one is parked");
     }
 
     #[test]
     fn a_run_of_work_for_each_who_runs_is_worth_one_more() {
-        let mut roster = Roster::new(CrewPlan {
+        let mut staff = Staff::new(CrewPlan {
             running: 3,
             ..plan()
         });
@@ -347,147 +344,143 @@ mod tests {
             ready: 1,
             ..Timing::default()
         };
-        (0..100).for_each(|_| roster.learn(&cheap));
+        (0..100).for_each(|_| staff.learn(&cheap));
         let enough = usize::try_from(RUN_NS / 100).unwrap();
-        let _first = enter(&mut roster);
-        assert!(!roster.is_worth_one_more(enough - 1, 0));
-        assert!(roster.is_worth_one_more(enough, 0));
-        let _second = enter(&mut roster);
-        assert!(!roster.is_worth_one_more(2 * enough - 1, 0));
-        assert!(roster.is_worth_one_more(2 * enough, 0));
-        let _third = enter(&mut roster);
-        let all_run = roster.is_worth_one_more(usize::MAX, 0);
+        let _first = enter(&mut staff);
+        assert!(!staff.is_worth_one_more(enough - 1, 0));
+        assert!(staff.is_worth_one_more(enough, 0));
+        let _second = enter(&mut staff);
+        assert!(!staff.is_worth_one_more(2 * enough - 1, 0));
+        assert!(staff.is_worth_one_more(2 * enough, 0));
+        let _third = enter(&mut staff);
+        let all_run = staff.is_worth_one_more(usize::MAX, 0);
         assert!(!all_run, "more do not run at once");
     }
 
     #[test]
     fn a_backlog_is_worth_one_more_if_the_items_are_not_cheap() {
-        let mut dear = roster(COUNTED_NS);
+        let mut dear = staff(COUNTED_NS);
         let _busy = enter(&mut dear);
         assert!(!dear.is_worth_one_more(3, 0));
         assert!(dear.is_worth_one_more(4, 0));
-        let mut cheap = roster(COUNTED_NS - 1);
+        let mut cheap = staff(COUNTED_NS - 1);
         let _busy = enter(&mut cheap);
         assert!(!cheap.is_worth_one_more(4, 0));
     }
 
     #[test]
     fn who_lingers_is_woken_before_another_one_starts() {
-        let mut roster = Roster::new(plan());
-        let (mut first, mut second) = (enter(&mut roster), enter(&mut roster));
-        roster.give_up_permit(&mut first);
-        assert!(roster.linger(&mut first));
-        assert!(!roster.is_back(&mut first, false), "nobody has woken it");
-        roster.give_up_permit(&mut second);
-        assert!(roster.linger(&mut second));
-        assert!(roster.is_empty());
-        assert!(wakes(&mut roster, &second));
-        assert!(roster.is_back(&mut second, false));
-        roster.leave(&mut second);
-        assert!(roster.is_empty());
+        let mut staff = Staff::new(plan());
+        let (mut first, mut second) = (enter(&mut staff), enter(&mut staff));
+        staff.give_up_permit(&mut first);
+        assert!(staff.linger(&mut first));
+        assert!(!staff.is_back(&mut first, false), "nobody has woken it");
+        staff.give_up_permit(&mut second);
+        assert!(staff.linger(&mut second));
+        assert!(staff.is_empty());
+        assert!(wakes(&mut staff, &second));
+        assert!(staff.is_back(&mut second, false));
+        staff.leave(&mut second);
+        assert!(staff.is_empty());
         // it goes without having been woken
-        roster.leave(&mut first);
-        let _new = enter(&mut roster);
+        staff.leave(&mut first);
+        let _new = enter(&mut staff);
     }
 
     #[test]
     fn no_more_linger_than_were_needed_of_late() {
-        let mut roster = Roster::new(CrewPlan {
+        let mut staff = Staff::new(CrewPlan {
             parallelism: 1_000,
             ..plan()
         });
-        let mut badges: Vec<_> = (0..200).map(|_| enter(&mut roster)).collect();
+        let mut badges: Vec<_> = (0..200).map(|_| enter(&mut staff)).collect();
         let mut lingers = |badge: &mut Badge| {
-            roster.give_up_permit(badge);
-            roster.linger(badge)
+            staff.give_up_permit(badge);
+            staff.linger(badge)
         };
         let stayed = badges
             .iter_mut()
             .filter_map(|badge| lingers(badge).then_some(()));
         // a 64th of those that may is forgotten each time, and never those that run at once
         assert_eq!(stayed.count(), 63);
-        assert!(
-            roster.recent < 200 && roster.recent >= 2,
-            "{}",
-            roster.recent
-        );
+        assert!(staff.recent < 200 && staff.recent >= 2, "{}", staff.recent);
     }
 
     #[test]
     fn a_worker_that_does_not_linger_leaves() {
-        let mut roster = Roster::new(CrewPlan {
+        let mut staff = Staff::new(CrewPlan {
             lingers: false,
             ..plan()
         });
-        let mut badge = enter(&mut roster);
-        roster.give_up_permit(&mut badge);
-        assert!(!roster.linger(&mut badge));
+        let mut badge = enter(&mut staff);
+        staff.give_up_permit(&mut badge);
+        assert!(!staff.linger(&mut badge));
         assert!(badge.is_off());
-        let _new = enter(&mut roster);
+        let _new = enter(&mut staff);
     }
 
     #[test]
     fn who_waits_at_the_end_has_no_permit_afterwards() {
-        let mut roster = Roster::new(plan());
-        let mut badge = enter(&mut roster);
-        roster.give_up_permit(&mut badge);
-        assert!(roster.linger(&mut badge));
-        assert_eq!(roster.release_idle().len(), 1);
-        assert!(roster.is_back(&mut badge, true));
-        assert!(roster.release_idle().is_empty());
-        roster.leave(&mut badge);
-        assert!(badge.is_off() && roster.is_empty());
+        let mut staff = Staff::new(plan());
+        let mut badge = enter(&mut staff);
+        staff.give_up_permit(&mut badge);
+        assert!(staff.linger(&mut badge));
+        assert_eq!(staff.release_idle().len(), 1);
+        assert!(staff.is_back(&mut badge, true));
+        assert!(staff.release_idle().is_empty());
+        staff.leave(&mut badge);
+        assert!(badge.is_off() && staff.is_empty());
     }
 
     #[test]
     fn a_worker_in_one_poll_at_two_looks_does_not_count_as_running() {
-        let mut roster = roster(1);
-        let mut badges = [enter(&mut roster), enter(&mut roster)];
+        let mut staff = staff(1);
+        let mut badges = [enter(&mut staff), enter(&mut staff)];
         let [first, second] = &badges;
         first.seat().work();
         second.seat().rest();
-        roster.find_stuck();
-        assert_eq!(roster.stuck, 0, "it may have begun just now");
-        roster.find_stuck();
-        assert_eq!(roster.stuck, 1);
-        roster.find_stuck();
-        assert_eq!(roster.stuck, 1, "counted once");
+        staff.find_stuck();
+        assert_eq!(staff.stuck, 0, "it may have begun just now");
+        staff.find_stuck();
+        assert_eq!(staff.stuck, 1);
+        staff.find_stuck();
+        assert_eq!(staff.stuck, 1, "counted once");
         badges[0].seat().work();
-        roster.is_back(&mut badges[0], false);
-        assert_eq!(roster.stuck, 0);
-        roster.find_stuck();
+        staff.is_back(&mut badges[0], false);
+        assert_eq!(staff.stuck, 0);
+        staff.find_stuck();
         badges[0].seat().work();
-        roster.find_stuck();
-        assert_eq!(roster.stuck, 0, "another poll");
+        staff.find_stuck();
+        assert_eq!(staff.stuck, 0, "another poll");
     }
 
     #[test]
     fn who_lingers_is_not_stuck() {
-        let mut roster = Roster::new(plan());
-        let mut badge = enter(&mut roster);
+        let mut staff = Staff::new(plan());
+        let mut badge = enter(&mut staff);
         badge.seat().work();
-        roster.give_up_permit(&mut badge);
-        assert!(roster.linger(&mut badge));
-        (0..3).for_each(|_| roster.find_stuck());
-        assert_eq!(roster.stuck, 0);
+        staff.give_up_permit(&mut badge);
+        assert!(staff.linger(&mut badge));
+        (0..3).for_each(|_| staff.find_stuck());
+        assert_eq!(staff.stuck, 0);
     }
 
     #[test]
     fn a_worker_takes_no_more_than_its_share() {
-        let mut roster = Roster::new(CrewPlan { share: 3, ..plan() });
-        assert_eq!(roster.most_at_once(), 1);
+        let mut staff = Staff::new(CrewPlan { share: 3, ..plan() });
+        assert_eq!(staff.most_at_once(), 1);
         let cheap = Timing {
             ready_ns: 1,
             ready: 1,
             full: true,
             ..Timing::default()
         };
-        (0..10).for_each(|_| roster.learn(&cheap));
-        assert_eq!(roster.most_at_once(), 3);
-        roster.overran(RUN_NS);
-        roster.overran(RUN_NS);
-        assert_eq!(roster.most_at_once(), 3, "a quarter each time");
-        roster.overran(RUN_NS);
-        assert_eq!(roster.most_at_once(), 2);
+        (0..10).for_each(|_| staff.learn(&cheap));
+        assert_eq!(staff.most_at_once(), 3);
+        staff.overran(RUN_NS);
+        staff.overran(RUN_NS);
+        assert_eq!(staff.most_at_once(), 3, "a quarter each time");
+        staff.overran(RUN_NS);
+        assert_eq!(staff.most_at_once(), 2);
     }
 }

@@ -352,6 +352,35 @@ fn what_was_collected_may_panic_when_the_run_fails() {
         });
 }
 
+/// Of a run that has ended, but that its owner did not wait for.
+async fn drop_unwaited<R: Send + 'static>(world: &World, flow: &Flow, job: Job<R>) {
+    let run = flow.start(job).unwrap();
+    world.until(|| flow.metrics().outcome.is_some()).await;
+    drop(run);
+}
+
+/// What a run has collected is dropped with it when nobody waits, and its owner is spared the panic.
+#[test]
+fn what_nobody_takes_may_panic_when_it_is_dropped() {
+    scenario("panics of what nobody takes")
+        .on(ALL)
+        .run(async |world| {
+            let collects = |flow: &Flow| {
+                let items = Pipeline::from_iter(flow.items(0..9));
+                let mine = items.map(|item| (item.index == 3, item));
+                mine.map(|(bad, item)| Mine(item, bad)).collect()
+            };
+            let flow = world.flow();
+            drop_unwaited(&world, &flow, collects(&flow)).await;
+            let flow = world.flow();
+            let two = collects(&flow).join(Pipeline::from_iter(0..0).collect());
+            drop_unwaited(&world, &flow, two).await;
+            let flow = world.flow();
+            let many = Job::join_all([collects(&flow)]);
+            drop_unwaited(&world, &flow, many).await;
+        });
+}
+
 /// A panic in every kind of stage is the failure of its item.
 #[test]
 fn every_kind_of_stage_survives_a_panic() {

@@ -72,7 +72,14 @@ async fn drive<T: Send + 'static, O: Outlet<T>>(
     }
     drop(reader);
     match close(&mut task, || outlet.close()).await {
-        Ok(Some(made)) => *value.lock() = Some(made),
+        Ok(Some(made)) => {
+            *value.lock() = Some(made);
+            if task.hub().abandoned() {
+                // the owner may have looked before it was there
+                let unwanted = value.lock().take();
+                shield::discard(unwanted);
+            }
+        }
         Ok(None) => {}
         Err(error) => task.hub().doom(Cause::Sink(error)),
     }

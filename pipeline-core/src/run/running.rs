@@ -256,6 +256,9 @@ impl<R> Unpin for Running<R> {}
 impl<R> Drop for Running<R> {
     fn drop(&mut self) {
         self.hub.abandon();
+        // of a run that had ended; whoever drops this is not to be struck by a destructor of its items
+        discard(self.own.get_mut().take());
+        discard(self.value.take());
     }
 }
 

@@ -326,6 +326,33 @@ fn a_zip_ends_with_the_shorter_input() {
     }
 }
 
+/// A pair is given when both of its items are there, and does not wait for more.
+#[test]
+fn a_pair_is_given_at_once() {
+    scenario("zip, one by one").on(ALL).run(async |world| {
+        let flow = world.flow();
+        let (left, odd) = Pipeline::channel(8);
+        let (right, even) = Pipeline::channel(8);
+        flow.hears_end();
+        let hands = flow.clone();
+        let job = odd.zip(even).for_each(move |(a, b): (Item, Item)| {
+            hands.hand(a);
+            hands.hand(b);
+        });
+        let mut run = flow.start(job).unwrap();
+        for index in 0..3 {
+            assert!(left.send(flow.pull(2 * index)).await.is_ok());
+            assert!(right.send(flow.pull(2 * index + 1)).await.is_ok());
+            world
+                .until(|| flow.out().len() as u64 == 2 * index + 2)
+                .await;
+        }
+        drop((left, right));
+        run.wait().await.unwrap();
+        flow.expect(0..6);
+    });
+}
+
 /// An input that is empty ends a zip at once, though the other one never gives anything.
 #[test]
 fn a_zip_with_nothing_ends_at_once() {

@@ -2,8 +2,8 @@
 
 use std::future::{pending, ready};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use pipeline_core::pipeline::Upstream;
 use pipeline_core::prelude::*;
 use pipeline_core::report::{Counts, Outcome};
 use tests::prelude::*;
+use tests::tally::Class;
 use tests::ticket::Kind;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -512,6 +513,49 @@ fn an_adaptor_may_take_its_items_elsewhere() {
             flow.expect(0..takes.min(1_000));
             conserved(&report.items);
             assert_eq!(end.recv().await, None);
+        }
+    });
+}
+
+/// An item whose destructor panics, if it has an odd number.
+struct Odd(Item);
+
+impl Drop for Odd {
+    fn drop(&mut self) {
+        assert!(self.0.index.is_multiple_of(2), "a destructor");
+    }
+}
+
+/// What was taken for an adaptor that has ended, and that it did not ask for, is dropped when its end is asked again or
+/// dropped, and concerns nobody then.
+#[test]
+fn an_adaptor_may_keep_its_end_of_a_run_that_is_over() {
+    scenario("through, kept").on(ALL).run(async |world| {
+        for asks in [true, false] {
+            let flow = world.flow();
+            flow.renumbers();
+            flow.cuts_short();
+            let kept = Arc::new(Mutex::new(None));
+            let keep = Arc::clone(&kept);
+            let job = Pipeline::from_iter(flow.items(0..1_000))
+                .map(Odd)
+                .through(move |items| {
+                    stream::once(async move {
+                        let mut items = items;
+                        let first = items.next().await;
+                        *keep.lock().unwrap() = Some(items);
+                        first.map(|odd| odd.0.index)
+                    })
+                });
+            let report = flow.run(job.collect()).await.unwrap();
+            assert_eq!(report.value, [Some(0)]);
+            conserved(&report.items);
+            assert_eq!((report.items.delivered, report.items.failed), (2, 0));
+            let mut items = kept.lock().unwrap().take().unwrap();
+            if asks {
+                assert!(items.next().await.is_none());
+                assert_eq!(flow.tally().alive(Class::Item), 0);
+            }
         }
     });
 }

@@ -336,6 +336,31 @@ fn a_full_schedule_says_so() {
     });
 }
 
+/// What is due stays inside while the next step is full, and leaves when it is not.
+#[test]
+fn what_is_due_stays_inside_while_the_next_step_is_full() {
+    scenario("schedule, due and full")
+        .on(ALL)
+        .run(async |world| {
+            let (flow, gate, schedule) = (world.flow(), Gate::new(), Schedule::new());
+            let (due, opened) = (Instant::now(), gate.clone());
+            let job = Pipeline::from_iter(flow.items(0..2_000))
+                .delay_by(&schedule, move |item: &Item| (item.index, due), 1_000)
+                .sink(flow.sink(move |_| {
+                    let gate = opened.clone();
+                    async move {
+                        gate.pass().await;
+                        Ok(())
+                    }
+                }));
+            let mut run = flow.start(job).unwrap();
+            inside(&schedule, 1_000).await;
+            gate.open();
+            run.wait().await.unwrap();
+            flow.expect(0..2_000);
+        });
+}
+
 /// A key whose hashes are often the same, and which counts its drops.
 struct Clash {
     number: u64,

@@ -16,7 +16,8 @@ use super::{
     hub::{Hub, Task},
     joint::Joint,
     ledger::Fate,
-    limits::{CLOCK_EVERY, DEBT_NS, MAX_RUN, RUN_NS, TURN_NS},
+    limits::{DEBT_NS, MAX_RUN, RUN_NS, TURN_NS},
+    looks::Looks,
     seat::Seat,
     shield,
     ticket::Ticket,
@@ -157,7 +158,7 @@ enum Pause {
 struct Quota {
     room: usize,
     taken: usize,
-    next_look: usize,
+    looks: Looks,
     begun: u64,
 }
 
@@ -169,7 +170,7 @@ impl<T: Send + 'static> Pump<'_, T> {
             let mut quota = Quota {
                 room,
                 taken: 0,
-                next_look: 1,
+                looks: Looks::new(),
                 begun: self.hub.now(),
             };
             let pause = if F::POLLED {
@@ -335,16 +336,9 @@ impl<T: Send + 'static> Pump<'_, T> {
         if quota.taken == quota.room {
             return Some(Pause::Push);
         }
-        if quota.taken == quota.next_look {
-            quota.next_look += if quota.taken < CLOCK_EVERY {
-                3 * quota.taken
-            } else {
-                CLOCK_EVERY
-            };
-            if self.hub.now().saturating_sub(quota.begun) > RUN_NS {
-                // a source that takes its time
-                return Some(Pause::Push);
-            }
+        if quota.looks.is_due(quota.taken) && self.hub.now().saturating_sub(quota.begun) > RUN_NS {
+            // a source that takes its time
+            return Some(Pause::Push);
         }
         None
     }

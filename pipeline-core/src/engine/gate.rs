@@ -37,3 +37,19 @@ impl Gate {
         self.parked.load(SeqCst)
     }
 }
+
+#[cfg(all(test, not(any(shuttle, loom))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_sides_see_each_other() {
+        let gate = Gate::default();
+        assert!(!gate.park(), "nothing waits");
+        gate.publish(1);
+        assert!(gate.park());
+        assert_eq!(gate.parked(), 2);
+        gate.unpark();
+        assert_eq!(gate.parked(), 1);
+    }
+}

@@ -131,6 +131,20 @@ pub(crate) struct Ended {
     pub(crate) report: Report,
 }
 
+#[cfg(all(test, not(any(shuttle, loom))))]
+impl Hub {
+    /// Of a run without anything in it.
+    pub(super) fn on(runtime: &tokio::runtime::Handle) -> Arc<Self> {
+        let _here = runtime.enter();
+        let runtime = Runtime::try_current().expect("it has been entered");
+        Hub::new(
+            runtime,
+            Failures::new(None, crate::error::Overflow::Count, None),
+            false,
+        )
+    }
+}
+
 impl Hub {
     /// `may_stall`: its steps branch and come together again.
     pub(crate) fn new(runtime: Runtime, failures: Failures, may_stall: bool) -> Arc<Self> {

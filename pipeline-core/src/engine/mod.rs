@@ -18,6 +18,7 @@ mod keys;
 mod lease;
 mod ledger;
 mod limits;
+mod looks;
 #[cfg(all(test, loom))]
 mod models;
 mod operator;

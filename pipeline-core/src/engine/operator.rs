@@ -15,7 +15,8 @@ use super::{
     failures::{Told, Unsent},
     hub::{Hub, Link, Task},
     ledger::{Fate, Ledger},
-    limits::{CLOCK_EVERY, DEBT_NS, TURN_NS},
+    limits::{DEBT_NS, TURN_NS},
+    looks::Looks,
     pace::Timing,
     shield,
     tally::{Tally, Totals},
@@ -67,9 +68,9 @@ pub(crate) struct Bench {
     tally: Tally,
     /// Failures that have been counted and are to be told.
     failed: Vec<StageError>,
-    /// Items since the clock was read, and after how many it is read next.
-    since_look: usize,
-    next_look: usize,
+    /// Items since the task has its thread.
+    done: usize,
+    looks: Looks,
     /// Since when the task has its thread.
     turn_since: u64,
     /// Since when it works without having handed on what came of it.
@@ -101,8 +102,8 @@ impl Bench {
             post,
             tally: Tally::default(),
             failed: Vec::new(),
-            since_look: 0,
-            next_look: 1,
+            done: 0,
+            looks: Looks::new(),
             turn_since: hub.now(),
             part_since: hub.now(),
             owes: false,
@@ -133,26 +134,17 @@ impl Bench {
         if self.hub.stopped() || !self.failed.is_empty() {
             return true;
         }
-        self.since_look += 1;
-        if self.since_look < self.next_look {
-            return false;
-        }
-        self.look()
-    }
-
-    /// Soon in each turn, as the user's functions may take long, and what they gave is not held back.
-    fn look(&mut self) -> bool {
-        self.since_look = 0;
-        self.next_look = (4 * self.next_look).min(CLOCK_EVERY);
-        self.hub.now().saturating_sub(self.part_since) > DEBT_NS
+        self.done += 1;
+        // soon in each part, as the user's functions may take long, and what they gave is not held back
+        self.looks.is_due(self.done) && self.hub.now().saturating_sub(self.part_since) > DEBT_NS
     }
 
     fn begin_turn(&mut self) {
         self.turn_since = self.hub.now();
         self.part_since = self.turn_since;
         self.owes = false;
-        self.since_look = 0;
-        self.next_look = 1;
+        self.done = 0;
+        self.looks = Looks::new();
     }
 
     /// A part of the turn is over, and what came of it has been handed on. Soon if that woke others, who may
@@ -344,4 +336,72 @@ async fn drive<O: Operator>(task: Task, mut driven: Driven<O>) {
     }
     drop(driven);
     task.finish();
+}
+
+#[cfg(all(test, not(any(shuttle, loom))))]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    fn bench() -> Bench {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        Bench::new(&Hub::on(runtime.handle()), "step".into())
+    }
+
+    /// Works for so long, and a little longer.
+    fn work(bench: &Bench, ns: u64) {
+        let begun = bench.hub.now();
+        while bench.hub.now() - begun <= ns {}
+    }
+
+    fn gives_way(bench: &mut Bench, woke: bool) -> bool {
+        let end = std::pin::pin!(bench.end_part(woke));
+        end.poll(&mut Context::from_waker(Waker::noop()))
+            .is_pending()
+    }
+
+    #[test]
+    fn what_took_long_to_make_is_handed_on() {
+        let mut bench = bench();
+        work(&bench, DEBT_NS);
+        assert!(bench.took(), "at the first look");
+        assert!(!bench.took() && !bench.took(), "not at each item");
+        assert!(bench.took(), "at the fourth");
+    }
+
+    #[test]
+    fn who_has_woken_others_gives_way_soon_and_others_later() {
+        let mut bench = bench();
+        work(&bench, DEBT_NS);
+        assert!(gives_way(&mut bench, true));
+        bench.begin_turn();
+        work(&bench, TURN_NS);
+        assert!(gives_way(&mut bench, false));
+        // who is slow may have to be asked twice
+        bench.turn_since = u64::MAX;
+        assert!(!gives_way(&mut bench, true));
+    }
+
+    #[test]
+    fn a_debt_is_kept_until_the_turn_is_over() {
+        let mut bench = bench();
+        bench.turn_since = u64::MAX;
+        assert!(!gives_way(&mut bench, true));
+        bench.turn_since = 0;
+        work(&bench, DEBT_NS);
+        assert!(gives_way(&mut bench, false));
+        bench.begin_turn();
+        assert!(!bench.owes);
+    }
+
+    #[test]
+    fn items_that_went_past_are_counted() {
+        let mut bench = bench();
+        bench.took_by_itself(3);
+        bench.took_by_itself(4);
+        assert_eq!(bench.tally.taken, 7);
+    }
 }

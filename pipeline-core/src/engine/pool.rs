@@ -120,3 +120,37 @@ impl<W> Pool<W> {
         waiting.into_iter().for_each(Waker::wake);
     }
 }
+
+#[cfg(all(test, not(any(shuttle, loom))))]
+mod tests {
+    use std::{future::ready, task::Waker};
+
+    use super::*;
+
+    fn acquire(pool: &Pool<u64>) -> Poll<Acquired<u64>> {
+        pool.poll_acquire(&Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn no_more_states_are_made_than_there_may_be() {
+        let pool = Pool::new(Box::new(|| Box::pin(ready(Ok(7)))), 2);
+        for _ in 0..2 {
+            assert!(matches!(acquire(&pool), Poll::Ready(Acquired::Making(_))));
+        }
+        assert!(acquire(&pool).is_pending());
+        assert!(pool.put_back(Box::new(7)).is_none());
+        assert!(matches!(acquire(&pool), Poll::Ready(Acquired::Spare(_))));
+        assert!(acquire(&pool).is_pending());
+        pool.lost();
+        assert!(matches!(acquire(&pool), Poll::Ready(Acquired::Making(_))));
+        assert!(acquire(&pool).is_pending());
+    }
+
+    #[test]
+    fn a_closed_pool_takes_nothing_back() {
+        let pool = Pool::new(Box::new(|| Box::pin(ready(Ok(7)))), 2);
+        assert!(pool.put_back(Box::new(7)).is_none());
+        assert_eq!(pool.close(), [Box::new(7)]);
+        assert!(pool.put_back(Box::new(8)).is_some());
+    }
+}

@@ -62,11 +62,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{
-        engine::{failures::Failures, hub::Link},
-        error::{Cause, Overflow},
-        rt::Runtime,
-    };
+    use crate::{engine::hub::Link, error::Cause};
 
     /// Whether items wait there, at the first look and the ones after it.
     struct Place<F> {
@@ -94,11 +90,7 @@ mod tests {
             waits,
             looks: AtomicU32::new(0),
         });
-        let hub = {
-            let _here = runtime.enter();
-            let failures = Failures::new(None, Overflow::Count, None);
-            Hub::new(Runtime::try_current().unwrap(), failures, false)
-        };
+        let hub = Hub::on(runtime.handle());
         hub.add(Arc::clone(&place) as Arc<dyn Link>);
         assert!(hub.needs_sentry(true));
         hub.call_sentry();

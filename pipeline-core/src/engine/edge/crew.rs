@@ -665,3 +665,126 @@ impl<T: Send + 'static> Producer for Edge<T> {
         self.unwant();
     }
 }
+
+#[cfg(all(test, not(any(shuttle, loom))))]
+mod tests {
+    use super::*;
+    use crate::engine::{envelope::Slot, seat::Role};
+
+    /// A stage whose workers are the test's.
+    struct Stage;
+
+    impl Consumer<u64> for Stage {
+        fn start(self: Arc<Self>, _: Arc<Edge<u64>>) {}
+        fn finish(&self, _: u64) {}
+        fn wind_down(&self) {}
+    }
+
+    struct Line {
+        input: Arc<Edge<u64>>,
+        output: Arc<Edge<u64>>,
+    }
+
+    impl Line {
+        /// With so many items that wait.
+        fn of(items: u64) -> Self {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .build()
+                .unwrap();
+            let hub = Hub::on(runtime.handle());
+            let (input, output) = (Edge::new(&hub, 64), Edge::new(&hub, 64));
+            let plan = CrewPlan {
+                name: "stage".into(),
+                parallelism: 4,
+                running: 4,
+                share: 4,
+                backlog: 1,
+                lingers: false,
+                own_threads: false,
+            };
+            input.read_by(plan, None, Arc::new(Stage));
+            let slot =
+                |index| Slot::Done(Envelope::new(index, Ticket::Single { source: 0, index }));
+            let mut slots: VecDeque<_> = (0..items).map(slot).collect();
+            input.complete(true, 0, &mut slots);
+            Line { input, output }
+        }
+
+        /// A worker with a run of so many items, which all that follow have as well.
+        fn worker(&self, run: usize) -> Desk<u64> {
+            let mut desk = Desk::new(Arc::new(Seat::new(Role::Worker, None)));
+            self.claim(&mut desk);
+            while desk.left() < run {
+                while desk.next().is_some() {}
+                desk.timing = Timing {
+                    ready_ns: 1,
+                    ready: 1,
+                    full: true,
+                    ..Timing::default()
+                };
+                self.claim(&mut desk);
+            }
+            desk
+        }
+
+        fn claim(&self, desk: &mut Desk<u64>) {
+            let claimed = self.input.claim(desk, &self.output);
+            assert!(matches!(claimed, Poll::Ready(Claim::Run { .. })));
+        }
+
+        fn give_back(&self, mut desk: Desk<u64>) {
+            self.input.give_back(&mut desk, false, None);
+            assert_eq!(desk.left(), 0);
+        }
+    }
+
+    /// The sequence of the first item, and the items of the run.
+    fn run(desk: &mut Desk<u64>) -> (u64, Vec<u64>) {
+        let first = desk.sequence();
+        let items = std::iter::from_fn(|| desk.next().map(|envelope| envelope.item));
+        (first, items.collect())
+    }
+
+    #[test]
+    fn what_is_given_back_is_taken_first_and_row_by_row() {
+        let line = Line::of(20);
+        let mut first = line.worker(4);
+        let mut second = line.worker(4);
+        // both have begun an item: their rests do not follow each other
+        assert_eq!(first.next().map(|envelope| envelope.item), Some(3));
+        assert_eq!(second.next().map(|envelope| envelope.item), Some(7));
+        line.give_back(second);
+        line.give_back(first);
+        let mut third = line.worker(3);
+        assert_eq!(run(&mut third), (4, vec![4, 5, 6]));
+        line.claim(&mut third);
+        assert_eq!(run(&mut third), (8, vec![8, 9, 10]));
+        line.claim(&mut third);
+        assert_eq!(run(&mut third), (11, vec![11, 12, 13, 14]));
+    }
+
+    #[test]
+    fn a_run_of_what_was_given_back_is_no_longer_than_others() {
+        let line = Line::of(20);
+        let (first, second) = (line.worker(4), line.worker(4));
+        line.give_back(first);
+        line.give_back(second);
+        let mut third = line.worker(4);
+        assert_eq!(run(&mut third), (3, vec![3, 4, 5, 6]));
+        line.claim(&mut third);
+        assert_eq!(run(&mut third), (7, vec![7, 8, 9, 10]));
+    }
+
+    #[test]
+    fn a_worker_parks_once_and_gives_back_what_it_has_not_begun() {
+        let line = Line::of(20);
+        let mut desk = line.worker(4);
+        drop(desk.next());
+        line.input.park(&mut desk, true);
+        line.input.park(&mut desk, true);
+        assert_eq!((desk.left(), line.input.gate.parked()), (0, 1));
+        line.input.unpark(&mut desk);
+        line.input.unpark(&mut desk);
+        assert_eq!(line.input.gate.parked(), 0);
+    }
+}

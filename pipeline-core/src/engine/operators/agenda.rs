@@ -302,3 +302,44 @@ fn is_fresh<E>(node: &Node, slots: &[Slot<E>]) -> bool {
     let slot = slots.get(node.slot);
     matches!(slot, Some(Slot::Used { arrival, .. }) if *arrival == node.arrival)
 }
+
+#[cfg(all(test, not(any(shuttle, loom))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_that_were_put_off_leave_next_to_nothing_behind() {
+        let (now, mut agenda) = (Moment::now(), Agenda::default());
+        let slots: Vec<usize> = (0..3).map(|entry| agenda.add(now, entry)).collect();
+        for _ in 0..10_000 {
+            slots.iter().for_each(|slot| agenda.put_off(*slot, now));
+        }
+        let nodes = agenda.waiting.len() + agenda.flushed.len();
+        assert!(nodes <= 2 * agenda.len() + KEPT / 16 + 1, "{nodes}");
+        assert_eq!(agenda.take_sorted().len(), 3);
+    }
+
+    #[test]
+    fn what_was_flushed_is_swept_as_well() {
+        let (now, mut agenda) = (Moment::now(), Agenda::default());
+        let slots: Vec<usize> = (0..2_000).map(|entry| agenda.add(now, entry)).collect();
+        agenda.flush();
+        for slot in &slots[1..] {
+            agenda.take(*slot);
+        }
+        assert!(agenda.flushed.len() <= 2 + KEPT / 16 + 1);
+        assert_eq!(agenda.take_due(now), Some(0));
+    }
+
+    #[test]
+    fn there_is_something_to_do_for_what_is_due_and_for_what_was_flushed() {
+        let (now, mut agenda) = (Moment::now(), Agenda::default());
+        let later = now.after(std::time::Duration::from_secs(1)).unwrap();
+        assert!(!agenda.has_due(now));
+        agenda.add(later, "late");
+        assert!(!agenda.has_due(now));
+        assert!(agenda.has_due(later));
+        agenda.flush();
+        assert!(agenda.has_due(now));
+    }
+}

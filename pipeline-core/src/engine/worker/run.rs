@@ -20,7 +20,8 @@ use crate::{
         failures::{Failure, Unsent},
         guarded::poll_inside,
         lease::Lease,
-        limits::{CLOCK_EVERY, LONG_RUN_NS},
+        limits::LONG_RUN_NS,
+        looks::Looks,
         shield::{self, Payload},
         station::{Fuse, Work},
     },
@@ -67,8 +68,7 @@ enum Break<T> {
 /// Where in the run the worker is.
 pub(super) struct Progress<T> {
     length: usize,
-    /// Items worked on when the clock is read next.
-    next_look: usize,
+    looks: Looks,
     begun: u64,
     /// The same by the clock that limits are counted by, if the stage has any.
     began: Option<Moment>,
@@ -119,7 +119,7 @@ pub(super) async fn process<W, P, F>(
     let limited = lease.station.recovery.is_timed();
     let mut progress = Progress {
         length,
-        next_look: 1,
+        looks: Looks::new(),
         begun,
         began: limited.then(Moment::now),
         looked: begun,
@@ -296,12 +296,7 @@ where
                 return Poll::Ready(Break::Done);
             }
             let done = progress.length - left;
-            if done >= progress.next_look {
-                progress.next_look = if done < CLOCK_EVERY {
-                    done * 4
-                } else {
-                    done + CLOCK_EVERY
-                };
+            if progress.looks.is_due(done) {
                 lease.desk.beat();
                 let now = lease.now();
                 progress.look(lease, now);

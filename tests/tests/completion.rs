@@ -312,6 +312,8 @@ fn the_report_counts_in_each_stage() {
             let (first, second) = (stage("first"), stage("second"));
             assert_eq!((first.taken, first.given, first.panics), (100, 80, 0));
             assert_eq!((second.taken, second.given, second.panics), (80, 80, 0));
+            // the filter runs in the workers of the first
+            assert_eq!((first.filtered, second.filtered), (10, 0));
             assert_eq!(all_errors(failures).await.len(), 10);
             assert!(report.to_string().contains("first"), "{report}");
         });

@@ -365,3 +365,31 @@ fn the_window_is_exact() {
         }
     });
 }
+
+/// The window moves with each item that leaves it, also when none follows that one out: one more is begun.
+#[test]
+fn the_window_moves_by_a_single_item() {
+    scenario("window of one more").on(ALL).run(async |world| {
+        for window in [17, 300] {
+            let (flow, gates) = (world.flow(), Gates::new());
+            for index in 2..2_000 {
+                gates.open(index);
+            }
+            let body = flow.gated(8, &gates);
+            let gauge = body.gauge();
+            let job = Pipeline::from_iter(flow.items(0..2_000))
+                .stage(body)
+                .parallelism(8)
+                .window(window)
+                .ordered()
+                .for_each(flow.receive());
+            let mut run = flow.start(job).unwrap();
+            assert_eq!(world.settled(|| gauge.count()).await, window);
+            gates.open(0);
+            assert_eq!(world.settled(|| gauge.count()).await, window + 1);
+            gates.open(1);
+            run.wait().await.unwrap();
+            flow.expect(0..2_000);
+        }
+    });
+}

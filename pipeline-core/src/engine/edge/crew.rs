@@ -669,7 +669,7 @@ impl<T: Send + 'static> Producer for Edge<T> {
 #[cfg(all(test, not(any(shuttle, loom))))]
 mod tests {
     use super::*;
-    use crate::engine::{envelope::Slot, seat::Role};
+    use crate::engine::{envelope::Slot, keys::keys, seat::Role};
 
     /// A stage whose workers are the test's.
     struct Stage;
@@ -688,6 +688,15 @@ mod tests {
     impl Line {
         /// With so many items that wait.
         fn of(items: u64) -> Self {
+            Line::with(items, None)
+        }
+
+        /// The same, one item of a key at a time.
+        fn keyed(items: u64, key: impl Fn(&u64) -> u64 + Send + 'static) -> Self {
+            Line::with(items, Some(keys(key)))
+        }
+
+        fn with(items: u64, keys: Option<Box<dyn Keys<u64>>>) -> Self {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .build()
                 .unwrap();
@@ -702,17 +711,22 @@ mod tests {
                 lingers: false,
                 own_threads: false,
             };
-            input.read_by(plan, None, Arc::new(Stage));
+            input.read_by(plan, keys, Arc::new(Stage));
+            let line = Line { input, output };
+            line.give(0..items);
+            line
+        }
+
+        fn give(&self, items: std::ops::Range<u64>) {
             let slot =
                 |index| Slot::Done(Envelope::new(index, Ticket::Single { source: 0, index }));
-            let mut slots: VecDeque<_> = (0..items).map(slot).collect();
-            input.complete(true, 0, &mut slots);
-            Line { input, output }
+            let mut slots = items.clone().map(slot).collect();
+            self.input.complete(true, items.start, &mut slots);
         }
 
         /// A worker with a run of so many items, which all that follow have as well.
         fn worker(&self, run: usize) -> Desk<u64> {
-            let mut desk = Desk::new(Arc::new(Seat::new(Role::Worker, None)));
+            let mut desk = worker();
             self.claim(&mut desk);
             while desk.left() < run {
                 while desk.next().is_some() {}
@@ -736,6 +750,10 @@ mod tests {
             self.input.give_back(&mut desk, false, None);
             assert_eq!(desk.left(), 0);
         }
+    }
+
+    fn worker() -> Desk<u64> {
+        Desk::new(Arc::new(Seat::new(Role::Worker, None)))
     }
 
     /// The sequence of the first item, and the items of the run.
@@ -786,5 +804,21 @@ mod tests {
         line.input.unpark(&mut desk);
         line.input.unpark(&mut desk);
         assert_eq!(line.input.gate.parked(), 0);
+    }
+
+    #[test]
+    fn a_key_is_free_while_an_item_of_another_one_waits() {
+        let line = Line::keyed(3, |item| if *item == 3 { 1 } else { *item });
+        let mut desk = line.worker(2);
+        assert_eq!(run(&mut desk).1, [1, 2]);
+        line.give(3..4);
+        // somebody else has looked up its key, which is taken
+        let mut other = worker();
+        let claimed = line.input.claim(&mut other, &line.output);
+        assert!(matches!(claimed, Poll::Ready(Claim::Leave)));
+        line.input.park(&mut desk, true);
+        let mut third = worker();
+        line.claim(&mut third);
+        assert_eq!(run(&mut third).1, [3]);
     }
 }

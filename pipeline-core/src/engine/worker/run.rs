@@ -68,6 +68,8 @@ enum Break<T> {
 /// Where in the run the worker is.
 pub(super) struct Progress<T> {
     length: usize,
+    /// Whether the clock is read for it.
+    timed: bool,
     looks: Looks,
     begun: u64,
     /// The same by the clock that limits are counted by, if the stage has any.
@@ -84,6 +86,26 @@ pub(super) struct Progress<T> {
 }
 
 impl<T> Progress<T> {
+    /// The current item had to wait. The rest of the run was given back, so it is the last one.
+    fn waited<W: Work, P: Fuse<W::Out>>(
+        &self,
+        lease: &mut Lease<W, P>,
+        parked_at: u64,
+        turn: &mut Turn,
+    ) {
+        let now = lease.now();
+        let timing = &mut lease.desk.timing;
+        timing.pended = true;
+        if self.timed {
+            timing.ready = self.length.saturating_sub(1);
+            timing.ready_ns = parked_at.saturating_sub(self.begun);
+        }
+        timing.pended_ns = Some(now.saturating_sub(parked_at));
+        turn.waited = true;
+        turn.owes_since = None;
+        turn.begun = now;
+    }
+
     /// The clock has been read. Counts a body whose time was over before it came back: where it does
     /// not wait it cannot be interrupted.
     fn look<W: Work, P: Fuse<W::Out>>(&mut self, lease: &mut Lease<W, P>, now: u64) {
@@ -119,6 +141,7 @@ pub(super) async fn process<W, P, F>(
     let limited = lease.station.recovery.is_timed();
     let mut progress = Progress {
         length,
+        timed,
         looks: Looks::new(),
         begun,
         began: limited.then(Moment::now),
@@ -148,36 +171,7 @@ pub(super) async fn process<W, P, F>(
         {
             shield::panic_error(payload);
         }
-        let in_fused_step = std::mem::take(&mut progress.in_fused_step);
-        let body_was_lost = match left {
-            Break::Panicked(_) => !in_fused_step && state.is_none(),
-            Break::OutOfTime(_) => true,
-            _ => false,
-        };
-        if body_was_lost && !cfg!(planted = "permit") {
-            lease.station.states.lost();
-        }
-        let (mut left, mut failed) = match left {
-            Break::Panicked(payload) => {
-                let failure = Failure {
-                    kind: ErrorKind::Panicked,
-                    error: shield::panic_error(payload),
-                    in_fused_step,
-                };
-                let retried = !in_fused_step && lease.station.recovery.retries_panics();
-                (Break::Done, Some((failure, retried)))
-            }
-            Break::OutOfTime(limit) => {
-                let failure = Attempts::out_of_time(lease, limit);
-                (Break::Done, Some((failure, limit == Limit::Attempt)))
-            }
-            Break::Failed(failure) => (Break::Done, Some((failure, true))),
-            left => (left, None),
-        };
-        if failed.is_some() && !lease.still_decides() {
-            failed = None;
-            progress.began = None;
-        }
+        let (mut left, mut failed) = sort_out(lease, state, &mut progress, left);
         if let Some((failure, true)) = failed {
             failed = match again(lease, state, &mut progress, failure).await {
                 Next::Attempt => continue,
@@ -189,18 +183,7 @@ pub(super) async fn process<W, P, F>(
             };
         }
         if let Some(parked_at) = progress.parked_at.take() {
-            // the rest of the run has been given back, so this was its last item
-            let now = lease.now();
-            let timing = &mut lease.desk.timing;
-            timing.pended = true;
-            if timed {
-                timing.ready = length.saturating_sub(1);
-                timing.ready_ns = parked_at.saturating_sub(begun);
-            }
-            timing.pended_ns = Some(now.saturating_sub(parked_at));
-            turn.waited = true;
-            turn.owes_since = None;
-            turn.begun = now;
+            progress.waited(lease, parked_at, turn);
         }
         if let Some((failure, _)) = failed
             && let Some(unsent) = lease.failed(failure, progress.attempts.count.max(1))
@@ -232,13 +215,54 @@ pub(super) async fn process<W, P, F>(
     if left > 0 {
         lease.give_back(None);
     }
-    if timed && !lease.desk.timing.pended {
+    if progress.timed && !lease.desk.timing.pended {
         let now = lease.now();
-        lease.desk.timing.ready = length - left;
-        lease.desk.timing.ready_ns = now.saturating_sub(begun).max(1);
+        lease.desk.timing.ready = progress.length - left;
+        lease.desk.timing.ready_ns = now.saturating_sub(progress.begun).max(1);
         turn.ended = now;
         progress.look(lease, now);
     }
+}
+
+/// Why the row was left: what is to be done about the rest of it, and what has failed, with whether it may be
+/// tried again.
+fn sort_out<W: Work, P: Fuse<W::Out>>(
+    lease: &mut Lease<W, P>,
+    state: &Option<Box<W>>,
+    progress: &mut Progress<W::In>,
+    left: Break<W::Item>,
+) -> (Break<W::Item>, Option<(Failure, bool)>) {
+    let in_fused_step = std::mem::take(&mut progress.in_fused_step);
+    let body_was_lost = match left {
+        Break::Panicked(_) => !in_fused_step && state.is_none(),
+        Break::OutOfTime(_) => true,
+        _ => false,
+    };
+    if body_was_lost && !cfg!(planted = "permit") {
+        lease.station.states.lost();
+    }
+    let failed = match left {
+        Break::Panicked(payload) => {
+            let failure = Failure {
+                kind: ErrorKind::Panicked,
+                error: shield::panic_error(payload),
+                in_fused_step,
+            };
+            let retried = !in_fused_step && lease.station.recovery.retries_panics();
+            (failure, retried)
+        }
+        Break::OutOfTime(limit) => {
+            let failure = Attempts::out_of_time(lease, limit);
+            (failure, limit == Limit::Attempt)
+        }
+        Break::Failed(failure) => (failure, true),
+        left => return (left, None),
+    };
+    if lease.still_decides() {
+        return (Break::Done, Some(failed));
+    }
+    progress.began = None;
+    (Break::Done, None)
 }
 
 /// Items that were given up before the run begins, as their keys could not be had.

@@ -4,11 +4,14 @@ use std::future::ready;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use futures_util::stream;
+use pipeline_core::Schedule;
 use pipeline_core::error::{BuildError, Cause, ErrorKind};
 use pipeline_core::prelude::*;
 use pipeline_core::report::Outcome;
 use tests::prelude::*;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// The numbers of what arrived at an end.
 #[derive(Clone, Default)]
@@ -296,6 +299,81 @@ fn large_items_are_branched_and_joined() {
         let pairs = flow.run(job).await.unwrap().value;
         assert!(pairs.iter().zip(0..600).all(|(pair, n)| *pair == (n, n)));
         assert_eq!(pairs.len(), 600);
+    });
+}
+
+/// What an operator has made is handed on before it waits: an item that comes alone comes out.
+#[test]
+fn an_item_that_comes_alone_comes_out() {
+    type End = mpsc::UnboundedSender<u64>;
+    let operators: Vec<(&str, fn(Pipeline<u64>, End) -> Job<()>)> = vec![
+        ("split", |source, end| {
+            let (even, odd) = source.split(|n| n % 2 == 0);
+            even.merge(odd).for_each(move |n| end.send(n).unwrap())
+        }),
+        ("route", |source, end| {
+            let routes: [_; 3] = source.route(|n| (n % 3) as usize);
+            Pipeline::merge_all(routes).for_each(move |n| end.send(n).unwrap())
+        }),
+        ("broadcast, zip", |source, end| {
+            let [a, b] = source.broadcast();
+            a.zip(b).for_each(move |(n, _)| end.send(n).unwrap())
+        }),
+        ("merge_ordered", |source, end| {
+            let [a, b] = source.broadcast();
+            // the second one of two that are equal waits for the next
+            let both = a.merge_ordered(b, |n| *n);
+            both.for_each(move |n| end.send(n).unwrap())
+        }),
+        ("flat_map", |source, end| {
+            let parts = source.flat_map(|n| [n]);
+            parts.for_each(move |n| end.send(n).unwrap())
+        }),
+        ("flat_map_stream", |source, end| {
+            let parts = source.flat_map_stream(|n| stream::iter([n]));
+            parts.for_each(move |n| end.send(n).unwrap())
+        }),
+        ("batch", |source, end| {
+            let batches = source.batch(1, ms(3_600_000));
+            batches.for_each(move |batch| end.send(batch[0]).unwrap())
+        }),
+        ("batch_by", |source, end| {
+            let batches = source.batch_by(|n| *n, 1, ms(3_600_000));
+            batches.for_each(move |batch| end.send(batch[0]).unwrap())
+        }),
+        ("throttle", |source, end| {
+            let slow = source.throttle(Rate::per_second(1_000));
+            slow.for_each(move |n| end.send(n).unwrap())
+        }),
+        ("delay", |source, end| {
+            let late = source.delay(ms(1), 10);
+            late.for_each(move |n| end.send(n).unwrap())
+        }),
+        ("delay_until", |source, end| {
+            let late = source.delay_until(|_| Instant::now(), 10);
+            late.for_each(move |n| end.send(n).unwrap())
+        }),
+        ("delay_by", |source, end| {
+            let late = source.delay_by(&Schedule::new(), |n| (*n, Instant::now()), 10);
+            late.for_each(move |n| end.send(n).unwrap())
+        }),
+        ("through", |source, end| {
+            let same = source.through(|items| items);
+            same.for_each(move |n| end.send(n).unwrap())
+        }),
+    ];
+    scenario("alone").on(ALL).run(async move |_| {
+        for (name, operator) in &operators {
+            let (sender, source) = Pipeline::channel(8);
+            let (end, mut out) = mpsc::unbounded_channel();
+            let mut run = operator(source, end).start().unwrap();
+            for n in 0..3 {
+                sender.send(n).await.unwrap();
+                while out.recv().await.expect(name) != n {}
+            }
+            drop(sender);
+            run.wait().await.unwrap();
+        }
     });
 }
 

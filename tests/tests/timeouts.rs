@@ -230,6 +230,32 @@ fn a_body_that_does_not_wait_has_its_result_late() {
         });
 }
 
+/// A body that computes for less than its limit has not overrun it, whichever of the two limits is the shorter one.
+#[test]
+fn a_body_that_is_done_in_time_is_not_counted_as_late() {
+    scenario("in time").on(THREADS).run(async |world| {
+        for (stay, attempt) in [
+            (HOUR, Duration::MAX),
+            (Duration::MAX, HOUR),
+            (HOUR, 2 * HOUR),
+        ] {
+            let flow = world.flow();
+            let body = flow.body(1, |item| {
+                thread::sleep(ms(2));
+                ready(Ok(item))
+            });
+            let job = Pipeline::from_iter(flow.items(0..5))
+                .stage(body)
+                .timeout(stay)
+                .attempt_timeout(attempt)
+                .for_each(flow.receive());
+            let report = flow.run(job).await.unwrap();
+            flow.expect(0..5);
+            assert_eq!(report.stages[0].overruns, 0);
+        }
+    });
+}
+
 /// Scenario 23: a blocking body whose time is over goes on and keeps its permit, but its item has failed, in time.
 #[test]
 fn a_blocking_body_that_takes_too_long_fails_in_time_and_keeps_its_permit() {

@@ -668,14 +668,20 @@ impl<T: Send + 'static> Producer for Edge<T> {
 
 #[cfg(all(test, not(any(shuttle, loom))))]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
     use super::*;
     use crate::engine::{envelope::Slot, keys::keys, seat::Role};
 
-    /// A stage whose workers are the test's.
-    struct Stage;
+    /// A stage whose workers are the test's. It counts those that it was to start.
+    #[derive(Default)]
+    struct Stage(AtomicUsize);
 
     impl Consumer<u64> for Stage {
-        fn start(self: Arc<Self>, _: Arc<Edge<u64>>) {}
+        fn start(self: Arc<Self>, _: Arc<Edge<u64>>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+
         fn finish(&self, _: u64) {}
         fn wind_down(&self) {}
     }
@@ -683,6 +689,7 @@ mod tests {
     struct Line {
         input: Arc<Edge<u64>>,
         output: Arc<Edge<u64>>,
+        stage: Arc<Stage>,
     }
 
     impl Line {
@@ -711,8 +718,13 @@ mod tests {
                 lingers: false,
                 own_threads: false,
             };
-            input.read_by(plan, keys, Arc::new(Stage));
-            let line = Line { input, output };
+            let stage = Arc::new(Stage::default());
+            input.read_by(plan, keys, Arc::clone(&stage) as Arc<dyn Consumer<u64>>);
+            let line = Line {
+                input,
+                output,
+                stage,
+            };
             line.give(0..items);
             line
         }
@@ -820,5 +832,19 @@ mod tests {
         let mut third = worker();
         line.claim(&mut third);
         assert_eq!(run(&mut third).1, [3]);
+    }
+
+    #[test]
+    fn whoever_takes_a_run_sees_to_it_that_the_rest_is_taken() {
+        let line = Line::of(3);
+        let started = || line.stage.0.load(Relaxed);
+        assert_eq!(started(), 1, "for the first item");
+        // nothing is known of the items, so each of them may be worth a worker
+        line.claim(&mut worker());
+        assert_eq!(started(), 2);
+        line.claim(&mut worker());
+        assert_eq!(started(), 3);
+        line.claim(&mut worker());
+        assert_eq!(started(), 3, "nothing is left");
     }
 }

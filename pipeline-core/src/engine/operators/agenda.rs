@@ -306,6 +306,7 @@ fn is_fresh<E>(node: &Node, slots: &[Slot<E>]) -> bool {
 #[cfg(all(test, not(any(shuttle, loom))))]
 mod tests {
     use super::*;
+    use crate::engine::ticket::Ticket;
 
     #[test]
     fn deadlines_that_were_put_off_leave_next_to_nothing_behind() {
@@ -341,5 +342,17 @@ mod tests {
         assert!(agenda.has_due(later));
         agenda.flush();
         assert!(agenda.has_due(now));
+    }
+
+    #[test]
+    fn a_queue_that_was_long_gives_its_room_back() {
+        let now = Moment::now();
+        let mut queue = VecDeque::new();
+        for index in 0..10 * KEPT as u64 {
+            let ticket = Ticket::Single { source: 0, index };
+            queue.put(Some(now), Envelope::new(index, ticket));
+        }
+        while queue.take_due(now).is_some() {}
+        assert!(queue.capacity() <= 2 * KEPT, "{}", queue.capacity());
     }
 }

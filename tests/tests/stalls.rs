@@ -115,6 +115,46 @@ fn a_way_full_of_batches_is_full() {
     });
 }
 
+/// Operators, each of which may be idle in the way that is waited for, or full in the other one.
+fn operators() -> Vec<fn(Pipeline<u64>) -> Pipeline<u64>> {
+    vec![
+        |way| way.merge(Pipeline::from_iter(0..0)),
+        |way| way.merge_ordered(Pipeline::from_iter(0..0), |n| *n),
+        |way| {
+            let (even, odd) = way.split(|n| n % 2 == 0);
+            even.merge(odd)
+        },
+        |way| way.flat_map(|n| [n]),
+        |way| way.flat_map_stream(|n| stream::iter([n])),
+        |way| way.batch(1, EVER).flatten(),
+        |way| way.batch_by(|n| n % 3, 1, EVER).flatten(),
+        |way| way.throttle(Rate::per_second(1_000_000)),
+        |way| way.delay(ms(1), 4),
+        |way| way.delay_until(|_| Instant::now(), 4),
+    ]
+}
+
+/// Whatever stands in either of the two ways, they do not wait for each other in silence.
+#[test]
+fn a_stall_is_told_whatever_stands_in_the_way() {
+    scenario("all operators").on(ALL).run(async |world| {
+        for operator in operators() {
+            for in_the_full_way in [false, true] {
+                let flow = world.flow();
+                let [mut full, mut empty] = Pipeline::from_iter(0..u64::MAX).broadcast();
+                if in_the_full_way {
+                    full = operator(full);
+                } else {
+                    empty = operator(empty);
+                }
+                let full = full.then(ready).name("full");
+                let empty = empty.then(ready).name("empty").filter(|_| false);
+                expect_stall(&flow, full.zip(empty).count(), "full", "empty").await;
+            }
+        }
+    });
+}
+
 /// A stall inside of a larger graph: everything ends, and the source is closed.
 #[test]
 fn a_stall_ends_the_whole_run() {

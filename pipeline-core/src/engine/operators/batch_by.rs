@@ -257,6 +257,11 @@ where
         }
     }
 
+    fn waits_inside(&self) -> bool {
+        // one that is closed waits for room, and for no time
+        self.closed.is_some() || self.open.due().is_none()
+    }
+
     fn flush(&mut self) -> bool {
         self.out.flush()
     }

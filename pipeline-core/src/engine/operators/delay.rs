@@ -50,6 +50,8 @@ struct Delay<T: Send + 'static, Q, F> {
     /// Nothing more comes.
     ended: bool,
     timer: Timer,
+    /// It waits for room or items, and for no time.
+    inside: bool,
 }
 
 impl<T, Q, F> Delay<T, Q, F>
@@ -67,6 +69,7 @@ where
             queue: Q::default(),
             ended: false,
             timer: Timer::default(),
+            inside: false,
         }
     }
 
@@ -139,6 +142,8 @@ where
             if self.ended && self.queue.len() == 0 {
                 return Poll::Ready(Step::End);
             }
+            // what never leaves waits for whoever ends the run
+            self.inside = given.is_pending() || self.queue.len() == 0;
             if given.is_pending() {
                 return Poll::Pending;
             }
@@ -150,6 +155,10 @@ where
                 ready!(self.timer.poll_until(due, context));
             }
         }
+    }
+
+    fn waits_inside(&self) -> bool {
+        self.inside
     }
 
     fn flush(&mut self) -> bool {

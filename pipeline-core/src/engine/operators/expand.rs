@@ -22,9 +22,6 @@ pub(crate) trait Parts: Send + 'static {
     type Whole;
     type Part: Send + 'static;
 
-    /// Whether it may have to wait for somebody else than the steps around it.
-    const WAITS: bool;
-
     fn begin(&mut self, whole: Self::Whole);
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Self::Part>>;
     /// Drops what is left.
@@ -44,7 +41,6 @@ impl<I> Parts for Iterated<I>
 where
     I: Iterator<Item: Send + 'static> + Send + 'static,
 {
-    const WAITS: bool = false;
     type Whole = I;
     type Part = I::Item;
 
@@ -75,7 +71,6 @@ impl<S> Parts for Streamed<S>
 where
     S: Stream<Item: Send + 'static> + Send + 'static,
 {
-    const WAITS: bool = true;
     type Whole = S;
     type Part = S::Item;
 
@@ -103,6 +98,8 @@ pub(crate) struct Expand<T: Send + 'static, F, P: Parts> {
     parts: P,
     /// The item that is being taken apart.
     open: Option<Open>,
+    /// It waits for room or items, and not for a stream of the user's.
+    inside: bool,
 }
 
 struct Open {
@@ -123,6 +120,7 @@ where
             expand,
             parts: P::default(),
             open: None,
+            inside: false,
         }
     }
 }
@@ -140,6 +138,7 @@ impl<T: Send + 'static, F, P: Parts> Expand<T, F, P> {
     fn ask(&mut self, open: Open, context: &mut Context<'_>, bench: &mut Bench) -> Asked {
         if self.out.poll_room().is_pending() {
             self.open = Some(open);
+            self.inside = true;
             return Asked::Wait;
         }
         let Open { ticket, given } = open;
@@ -150,6 +149,7 @@ impl<T: Send + 'static, F, P: Parts> Expand<T, F, P> {
         match asked {
             Poll::Pending => {
                 self.open = Some(Open { ticket, given });
+                self.inside = false;
                 Asked::Wait
             }
             Poll::Ready(Some(part)) => {
@@ -216,13 +216,16 @@ where
                     }
                 }
                 Poll::Ready(None) => return Poll::Ready(Step::End),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.inside = true;
+                    return Poll::Pending;
+                }
             }
         }
     }
 
     fn waits_inside(&self) -> bool {
-        !P::WAITS || self.open.is_none()
+        self.inside
     }
 
     fn flush(&mut self) -> bool {

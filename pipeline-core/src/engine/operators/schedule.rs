@@ -314,6 +314,8 @@ pub(crate) struct Scheduled<K, T: Send + 'static, F> {
     coming: Vec<(Moment, Entry<K, T>)>,
     leaving: Vec<Entry<K, T>>,
     timer: Timer,
+    /// It waits for items alone: what is inside may be taken out by its owner, which makes room.
+    inside: bool,
 }
 
 /// What was seen of the timetable under its lock.
@@ -356,6 +358,7 @@ where
             coming: Vec::new(),
             leaving: Vec::new(),
             timer: Timer::default(),
+            inside: false,
         }
     }
 
@@ -468,6 +471,7 @@ where
             if taken + given > 0 {
                 continue;
             }
+            self.inside = look.len == 0;
             if look.blocked && room.is_pending() {
                 return Poll::Pending;
             }
@@ -478,6 +482,10 @@ where
                 ready!(self.timer.poll_until(due, context));
             }
         }
+    }
+
+    fn waits_inside(&self) -> bool {
+        self.inside
     }
 
     fn flush(&mut self) -> bool {

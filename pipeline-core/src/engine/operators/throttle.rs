@@ -27,6 +27,8 @@ pub(crate) struct Throttle<T: Send + 'static> {
     /// Ever since an item had to wait for its time another one was there.
     behind: bool,
     timer: Timer,
+    /// It waits for room or items, and for no time.
+    inside: bool,
 }
 
 impl<T: Send + 'static> Throttle<T> {
@@ -38,6 +40,7 @@ impl<T: Send + 'static> Throttle<T> {
             start: None,
             behind: false,
             timer: Timer::default(),
+            inside: false,
         }
     }
 
@@ -67,6 +70,7 @@ impl<T: Send + 'static> Operator for Throttle<T> {
             return Poll::Ready(Step::End);
         }
         loop {
+            self.inside = true;
             // room first: what waits for it has not gone
             ready!(self.out.poll_room());
             match self.inlet.poll_peek(context) {
@@ -77,6 +81,7 @@ impl<T: Send + 'static> Operator for Throttle<T> {
                     return Poll::Pending;
                 }
             }
+            self.inside = false;
             let now = ready!(self.poll_due(context));
             if let Poll::Ready(Some(envelope)) = self.inlet.poll_next(context) {
                 let late = if self.behind { LATE } else { Duration::ZERO };
@@ -88,6 +93,10 @@ impl<T: Send + 'static> Operator for Throttle<T> {
                 }
             }
         }
+    }
+
+    fn waits_inside(&self) -> bool {
+        self.inside
     }
 
     fn flush(&mut self) -> bool {

@@ -4,6 +4,7 @@
 use std::future::{pending, ready};
 
 use futures_util::stream;
+use pipeline_core::Schedule;
 use pipeline_core::error::{Cause, Overflow};
 use pipeline_core::prelude::*;
 use pipeline_core::report::Outcome;
@@ -228,8 +229,8 @@ async fn expect_no_stall<R: Send + 'static>(world: &World, flow: &Flow, job: Job
     assert!(matches!(cause(run.wait().await), Cause::Cancelled));
 }
 
-/// What waits for somebody outside may go on one day, so it is no stall: a source, a body, a timer, a blocking body, a full
-/// channel of errors, a paused run, a sink, an owner who does not read.
+/// What waits for somebody outside may go on one day, so it is no stall: a source, a body, a timer, a stream, an adaptor, a
+/// full channel of errors, a paused run, a sink, an owner who does not read.
 #[test]
 fn whoever_waits_for_something_outside_has_not_stalled() {
     scenario("outside").on(ALL).run(async |world| {
@@ -266,6 +267,20 @@ fn whoever_waits_for_something_outside_has_not_stalled() {
                 .into()
         };
         expect_no_stall(&world, &flow, nearly(source(100_000), held)).await;
+
+        let operators: [fn(Pipeline<u64>) -> Pipeline<u64>; 6] = [
+            |single| single.delay(2 * HOUR, 100),
+            |single| single.delay_until(|_| Instant::now() + 2 * HOUR, 100),
+            |single| single.delay_by(&Schedule::new(), |n| (*n, Instant::now() + 2 * HOUR), 100),
+            |single| single.throttle(Rate::new(1, 2 * HOUR)),
+            |single| single.flat_map_stream(|_| stream::pending()),
+            |single| single.through(|items| items),
+        ];
+        for operator in operators {
+            let flow = world.flow();
+            flow.renumbers();
+            expect_no_stall(&world, &flow, nearly(source(100_000), operator)).await;
+        }
 
         let flow = world.flow();
         let (sender, full) = mpsc::channel(1);

@@ -295,6 +295,29 @@ fn a_panic_fails_the_item() {
     });
 }
 
+/// The line of a step in the report has its panics, and those of its errors that nobody was told of.
+#[test]
+fn panics_and_untold_errors_of_a_step_are_counted() {
+    scenario("flatten, report").on(ALL).run(async |world| {
+        for listens in [true, false] {
+            let flow = world.flow();
+            let (errors, failures) = mpsc::channel(64);
+            let failures = listens.then_some(failures);
+            let breaks = |n: u64| {
+                assert_ne!(n % 5, 0, "a multiple of 5");
+                [n]
+            };
+            let job = Pipeline::from_iter(0..10u64).flat_map(breaks).count();
+            let job = job.errors(errors).on_error(OnError::Continue);
+            let report = flow.run_failing(job, [0, 5]).await.unwrap();
+            let line = &report.stages[0];
+            assert_eq!((line.taken, line.failed, line.panics), (10, 2, 2));
+            assert_eq!(line.errors_not_delivered, if listens { 0 } else { 2 });
+            drop(failures);
+        }
+    });
+}
+
 /// A destructor that panics concerns nobody.
 #[test]
 fn a_panic_in_a_destructor_concerns_nobody() {

@@ -318,6 +318,20 @@ mod tests {
     }
 
     #[test]
+    fn a_run_is_no_longer_than_it_may_be_from_several_lanes() {
+        let mut lanes = lanes();
+        drop(claim(&mut lanes, &[1, 2], 8));
+        drop(claim(&mut lanes, &[11, 21, 31, 12, 22, 32], 8));
+        lanes.free(0);
+        lanes.free(1);
+        let mut run = Run::default();
+        lanes.take(5, &mut run);
+        assert_eq!(items(&run), [11, 21, 31, 12, 22]);
+        // the rest of the second lane waits for what was taken from it
+        assert_eq!(lanes.runnable(), 0);
+    }
+
+    #[test]
     fn what_is_given_back_goes_before_what_waits() {
         let mut lanes = lanes();
         let (mut first, _) = claim(&mut lanes, &[1, 11], 8);

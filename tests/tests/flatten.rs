@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
-use pipeline_core::error::Cause;
+use pipeline_core::error::{Cause, Overflow};
 use pipeline_core::prelude::*;
 use pipeline_core::report::Outcome;
 use tests::prelude::*;
@@ -315,6 +315,32 @@ fn panics_and_untold_errors_of_a_step_are_counted() {
             assert_eq!(line.errors_not_delivered, if listens { 0 } else { 2 });
             drop(failures);
         }
+    });
+}
+
+/// An error that waits for room when its reader goes was not delivered, and that is counted too.
+#[test]
+fn an_error_that_waits_when_its_reader_goes_is_counted() {
+    scenario("flatten, reader gone").on(ALL).run(async |world| {
+        let flow = world.flow();
+        let (errors, failures) = mpsc::channel(1);
+        let breaks = |n: u64| {
+            assert_ne!(n % 5, 0, "a multiple of 5");
+            [n]
+        };
+        let job = Pipeline::from_iter(0..10u64).flat_map(breaks).count();
+        let job = job.errors(errors).error_overflow(Overflow::Wait);
+        flow.failed(0);
+        flow.failed(5);
+        let mut run = flow.start(job).unwrap();
+        world.settled(|| failures.len()).await;
+        drop(failures);
+        let report = run.wait().await.unwrap();
+        // the first one lay in the channel
+        assert_eq!(
+            (report.items.failed, report.stages[0].errors_not_delivered),
+            (2, 1)
+        );
     });
 }
 

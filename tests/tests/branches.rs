@@ -306,7 +306,8 @@ fn large_items_are_branched_and_joined() {
 #[test]
 fn an_item_that_comes_alone_comes_out() {
     type End = mpsc::UnboundedSender<u64>;
-    let operators: Vec<(&str, fn(Pipeline<u64>, End) -> Job<()>)> = vec![
+    type Flow = fn(Pipeline<u64>, End) -> Job<()>;
+    let operators: Vec<(&str, Flow)> = vec![
         ("split", |source, end| {
             let (even, odd) = source.split(|n| n % 2 == 0);
             even.merge(odd).for_each(move |n| end.send(n).unwrap())

@@ -73,6 +73,7 @@ const ORDER: &[&str] = &[
     "scenario tests",
     "shutdown latency p50 / p99 / max",
     "tasks / bytes left by 1,000 runs",
+    "soak",
     "race detectors",
     "mutants killed",
 ];

@@ -268,18 +268,22 @@ fn whoever_waits_for_something_outside_has_not_stalled() {
         };
         expect_no_stall(&world, &flow, nearly(source(100_000), held)).await;
 
+        // one way is full, and the other one is late
         let operators: [fn(Pipeline<u64>) -> Pipeline<u64>; 6] = [
-            |single| single.delay(2 * HOUR, 100),
-            |single| single.delay_until(|_| Instant::now() + 2 * HOUR, 100),
-            |single| single.delay_by(&Schedule::new(), |n| (*n, Instant::now() + 2 * HOUR), 100),
-            |single| single.throttle(Rate::new(1, 2 * HOUR)),
-            |single| single.flat_map_stream(|_| stream::pending()),
-            |single| single.through(|items| items),
+            |late| late.delay(2 * HOUR, 100),
+            |late| late.delay_until(|_| Instant::now() + 2 * HOUR, 100),
+            |late| late.delay_by(&Schedule::new(), |n| (*n, Instant::now() + 2 * HOUR), 100),
+            |late| late.throttle(Rate::new(1, 2 * HOUR)),
+            |late| late.flat_map_stream(|_| stream::pending()),
+            |late| late.through(|items| items.filter(|_| false)),
         ];
         for operator in operators {
             let flow = world.flow();
             flow.renumbers();
-            expect_no_stall(&world, &flow, nearly(source(100_000), operator)).await;
+            let [full, late] = source(100_000).broadcast();
+            let full = full.then(ready).window(4);
+            let pairs = full.zip(operator(late)).count();
+            expect_no_stall(&world, &flow, pairs).await;
         }
 
         let flow = world.flow();

@@ -45,11 +45,19 @@ async fn supervise(task: Task, mut attendants: Vec<Attendant>) {
         {
             hub.stop(Cause::Stalled(full, empty));
         }
-        if hub.stopped() && !wound_down {
-            wound_down = true;
-            hub.links().iter().for_each(|link| link.wind_down());
-        }
-        match hub.others() {
+        let others = loop {
+            if hub.stopped() && !wound_down {
+                wound_down = true;
+                hub.links().iter().for_each(|link| link.wind_down());
+            }
+            let others = hub.others();
+            // The last task may have stopped the run and left since that was asked, and what is left in its place
+            // is still to be closed. Asked again it is seen: it was set before that task left the roster.
+            if others.0 > 0 || wound_down || !hub.stopped() {
+                break others;
+            }
+        };
+        match others {
             (0, _) => return Poll::Ready(()),
             (tasks, at_it) if tasks == at_it => {
                 let timer = closing.get_or_insert_with(|| Box::pin(rt::sleep(CLOSE)));

@@ -11,6 +11,9 @@ super::shapes! {
     reader_goes(3000, 3000);
     counted_overflow(2000, 2000);
     fail_fast(3000, 3000);
+    /// The last task to leave is the one that stops the run. It has to do so while the supervisor is about to look, which
+    /// few schedules have.
+    fail_last(2000, 30000);
     stop_after(3000, 3000);
     /// Items that have failed before they come.
     failing_source(3000, 3000);
@@ -30,7 +33,7 @@ mod play {
         BoxError, StageError,
         error::{Cause, ErrorKind, Overflow},
         explore::{
-            body::{FAILS, Habit, WAITS, panic_quietly},
+            body::{FAILS, Habit, READY, WAITS, panic_quietly},
             lots::{dawdle, in_hundred, one_of},
             world::World,
         },
@@ -42,6 +45,8 @@ mod play {
         panics: 100,
         ..WAITS
     };
+
+    const FAILS_OFTEN: Habit = Habit { fails: 50, ..READY };
 
     const BROKEN: Habit = Habit {
         breaks: 40,
@@ -228,6 +233,19 @@ mod play {
                 assert!(world.failures() > 0);
             }
             Err(cause) => panic!("{cause:?}"),
+        }
+    }
+
+    pub(super) async fn fail_last(world: World) {
+        let job = Pipeline::from_iter(world.items(2))
+            .buffer(2)
+            .stage(world.body(2, FAILS_OFTEN))
+            .parallelism(2)
+            .window(2)
+            .for_each(world.receive());
+        match world.end(world.start(job)).await {
+            Ok(_) => assert_eq!(world.failures(), 0),
+            Err(_) => assert!(world.failures() > 0),
         }
     }
 

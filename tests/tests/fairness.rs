@@ -1,6 +1,8 @@
 //! Fairness: a pipeline leaves room for others, and one body that hogs its thread leaves room for the rest.
 
 use std::future::ready;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Instant;
 
@@ -63,6 +65,35 @@ fn a_busy_pipeline_gives_way() {
             run.control().cancel();
             run.wait().await.unwrap_err();
         });
+}
+
+/// A source that always has something gives way to other tasks before its buffer is full.
+#[test]
+fn a_busy_source_gives_way() {
+    const ROOM: u64 = 1 << 20;
+    scenario("a busy source").run(async |world| {
+        let flow = world.flow();
+        let seen = Arc::new(AtomicU64::new(ROOM));
+        let wanted = Arc::clone(&seen);
+        let numbers = (0..ROOM).take_while(move |_| wanted.load(Relaxed) == ROOM);
+        let given = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&given);
+        let numbers = numbers.inspect(move |_| {
+            counted.fetch_add(1, Relaxed);
+        });
+        let job = Pipeline::from_iter(numbers)
+            .buffer(ROOM as usize)
+            .for_each(drop);
+        let mut run = flow.start(job).unwrap();
+        let sibling = tokio::spawn(async move {
+            while given.load(Relaxed) == 0 {
+                yield_now().await;
+            }
+            seen.store(given.load(Relaxed), Relaxed);
+        });
+        sibling.await.unwrap();
+        assert!(run.wait().await.unwrap().items.delivered < ROOM);
+    });
 }
 
 /// A body that computes for long delays the rest of its run and no more: later items get to other workers.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::pending;
 use std::hash::{Hash, Hasher};
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex};
 
 use pipeline_core::error::{BuildError, Cause, ErrorKind};
@@ -408,6 +409,49 @@ fn a_keyed_stage_can_be_stopped_anywhere() {
                     gates.open(0);
                     let report = run.wait().await.unwrap();
                     assert_eq!(report.outcome, Some(Outcome::Drained));
+                }
+                _ => drop(run),
+            }
+        });
+    }
+}
+
+/// A key function whose destructor panics spoils neither the run nor its owner, however the run ends.
+#[test]
+fn the_destructor_of_a_key_function_may_panic() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            resume_unwind(Box::new("part of the scenario"));
+        }
+    }
+    for stop in ["end", "cancel", "drop"] {
+        scenario(stop).on(ALL).run(async move |world| {
+            let flow = world.flow();
+            let (sender, sent) = Pipeline::channel(4);
+            let bomb = Bomb;
+            let job = sent
+                .stage(flow.pass(2))
+                .keyed(move |item| {
+                    let _ = &bomb;
+                    item.index % 3
+                })
+                .parallelism(2)
+                .for_each(flow.receive());
+            let mut run = flow.start(job).unwrap();
+            for index in 0..4 {
+                sender.send(flow.pull(index)).await.unwrap();
+            }
+            world.until(|| flow.out().len() == 4).await;
+            match stop {
+                "end" => {
+                    drop(sender);
+                    run.wait().await.unwrap();
+                }
+                "cancel" => {
+                    run.control().cancel();
+                    let error = run.wait().await.unwrap_err();
+                    assert!(matches!(error.cause, Cause::Cancelled));
                 }
                 _ => drop(run),
             }

@@ -1,5 +1,8 @@
 //! Pause and resume: sources are asked for nothing, what is inside goes on.
 
+use std::future::pending;
+use std::sync::Arc;
+
 use pipeline_core::error::Cause;
 use pipeline_core::prelude::*;
 use pipeline_core::report::Outcome;
@@ -122,6 +125,35 @@ fn nothing_is_lost_of_a_source_that_waits() {
         let mut out = flow.out();
         out.sort_unstable();
         assert_eq!(out, (0..50).chain(1_000..1_050).collect::<Vec<_>>());
+    });
+}
+
+/// A source that is being waited for is let go of at once, not when it has something, and asked anew afterwards.
+#[test]
+fn a_source_that_waits_is_let_go() {
+    scenario("let go").on(ALL).run(async |world| {
+        let (flow, asked) = (world.flow(), Arc::new(()));
+        let held = Arc::clone(&asked);
+        let source = flow.source(move |_| {
+            let inside = Arc::clone(&held);
+            async move {
+                let _inside = inside;
+                pending().await
+            }
+        });
+        let job = Pipeline::from_source(source).for_each(flow.receive());
+        let mut run = flow.start(job).unwrap();
+        let control = run.control();
+        // one here, one in the source, and one in its future
+        let holders = || Arc::strong_count(&asked);
+        for _ in 0..3 {
+            world.until(|| holders() == 3).await;
+            control.pause();
+            world.until(|| holders() == 2).await;
+            control.resume();
+        }
+        control.drain(HOUR);
+        run.wait().await.unwrap();
     });
 }
 

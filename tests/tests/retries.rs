@@ -165,6 +165,32 @@ fn jitter_stays_in_its_range() {
     });
 }
 
+/// Jitter is there so that those who failed together do not come back together, and that goes for runs as well.
+#[test]
+fn two_runs_have_not_the_same_jitter() {
+    scenario("two runs").run(async |world| {
+        let mut pauses = Vec::new();
+        for _ in 0..2 {
+            let flow = world.flow();
+            let body = flow.tries(50, |parcel, _| ready(Err(parcel.fault("broken"))));
+            let log = body.log();
+            let job = Pipeline::from_iter(flow.parcels(0..50))
+                .stage(body)
+                .parallelism(50)
+                .retry(Retry::fixed(ms(1_000)).max_retries(1).jitter())
+                .for_each(flow.receive())
+                .on_error(OnError::Continue);
+            flow.run_failing(job, 0..50).await.unwrap();
+            let pause = |index| {
+                let times: Vec<_> = log.of(index).iter().map(|one| one.at).collect();
+                times[1] - times[0]
+            };
+            pauses.push((0..50).map(pause).collect::<Vec<_>>());
+        }
+        assert_ne!(pauses[0], pauses[1]);
+    });
+}
+
 /// Scenario 75: a run whose source has ended waits for the outcome of an item that is in a pause.
 #[test]
 fn the_run_ends_after_the_item_in_a_pause() {

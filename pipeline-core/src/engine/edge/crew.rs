@@ -786,6 +786,7 @@ mod tests {
         line.give_back(second);
         line.give_back(first);
         let mut third = line.worker(3);
+        assert!(!third.timing.full, "there would be room for another");
         assert_eq!(run(&mut third), (4, vec![4, 5, 6]));
         line.claim(&mut third);
         assert_eq!(run(&mut third), (8, vec![8, 9, 10]));
@@ -800,6 +801,7 @@ mod tests {
         line.give_back(first);
         line.give_back(second);
         let mut third = line.worker(4);
+        assert!(third.timing.full);
         assert_eq!(run(&mut third), (3, vec![3, 4, 5, 6]));
         line.claim(&mut third);
         assert_eq!(run(&mut third), (7, vec![7, 8, 9, 10]));

@@ -2,7 +2,7 @@
 
 use std::future::ready;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Instant;
 
@@ -73,23 +73,24 @@ fn a_busy_source_gives_way() {
     const ROOM: u64 = 1 << 20;
     scenario("a busy source").run(async |world| {
         let flow = world.flow();
-        let seen = Arc::new(AtomicU64::new(ROOM));
-        let wanted = Arc::clone(&seen);
-        let numbers = (0..ROOM).take_while(move |_| wanted.load(Relaxed) == ROOM);
-        let given = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&given);
-        let numbers = numbers.inspect(move |_| {
-            counted.fetch_add(1, Relaxed);
+        let (begun, enough) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let (begins, ends) = (Arc::clone(&begun), Arc::clone(&enough));
+        let numbers = (0..ROOM).take_while(move |_| {
+            begins.store(true, Relaxed);
+            !ends.load(Relaxed)
         });
         let job = Pipeline::from_iter(numbers)
             .buffer(ROOM as usize)
             .for_each(drop);
         let mut run = flow.start(job).unwrap();
         let sibling = tokio::spawn(async move {
-            while given.load(Relaxed) == 0 {
+            while !begun.load(Relaxed) {
                 yield_now().await;
             }
-            seen.store(given.load(Relaxed), Relaxed);
+            enough.store(true, Relaxed);
         });
         sibling.await.unwrap();
         assert!(run.wait().await.unwrap().items.delivered < ROOM);

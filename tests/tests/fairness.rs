@@ -4,7 +4,7 @@ use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pipeline_core::prelude::*;
 use tests::prelude::*;
@@ -97,9 +97,11 @@ fn a_busy_source_gives_way() {
     });
 }
 
-/// A body that computes for long delays the rest of its run and no more: later items get to other workers.
+/// A body that computes for long delays the rest of its run and no more: later items get to other workers. They
+/// are not so cheap that they are taken many at a time: there nobody gives way to whom he has just woken.
 #[test]
 fn a_body_that_computes_does_not_hold_up_the_others() {
+    const COMPUTES: Duration = Duration::from_micros(20);
     let two = [Machine::Threads(2), Machine::Threads(8)];
     scenario("computing body")
         .on(&two)
@@ -115,6 +117,8 @@ fn a_body_that_computes_does_not_hold_up_the_others() {
                     if item.index == slow + 300 {
                         door.open();
                     }
+                    let start = Instant::now();
+                    while start.elapsed() < COMPUTES {}
                     ready(Ok(item))
                 });
                 let job = Pipeline::from_iter(flow.items(0..1_000))

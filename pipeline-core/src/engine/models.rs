@@ -602,7 +602,7 @@ fn a_worker_waits_for_a_state_while_one_comes_back() {
         let maker = Box::new(|| -> super::pool::Making<u64> { Box::pin(ready(Ok(0))) });
         let pool = Shared::new(Pool::new(maker, 1));
         let first = pool.poll_acquire(&Context::from_waker(Waker::noop()));
-        assert!(matches!(first, Poll::Ready(Acquired::Making(_))));
+        assert!(matches!(first, Poll::Ready(Acquired::Making(..))));
         let bell = Arc::<Bell>::default();
         let waker = bell.waker();
         let waiting = {

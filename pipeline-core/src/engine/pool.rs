@@ -33,8 +33,8 @@ struct Inner<W> {
 
 pub(super) enum Acquired<W> {
     Spare(Box<W>),
-    /// To be polled until the state is there.
-    Making(Making<W>),
+    /// To be polled until the state is there; and whether somebody has been woken who waited for the maker.
+    Making(Making<W>, bool),
     Failed(BoxError),
 }
 
@@ -72,8 +72,8 @@ impl<W> Pool<W> {
         };
         match shield::call(&mut maker) {
             Ok(making) => {
-                self.change(|inner| inner.maker = Some(maker));
-                Poll::Ready(Acquired::Making(making))
+                let woke = self.change(|inner| inner.maker = Some(maker));
+                Poll::Ready(Acquired::Making(making, woke))
             }
             Err(payload) => {
                 shield::discard(maker);
@@ -93,9 +93,9 @@ impl<W> Pool<W> {
         state
     }
 
-    /// A state has been dropped: another one may be made.
-    pub(super) fn lost(&self) {
-        self.change(|inner| inner.made -= 1);
+    /// A state has been dropped: another one may be made. True if somebody was woken who waited for that.
+    pub(super) fn lost(&self) -> bool {
+        self.change(|inner| inner.made -= 1)
     }
 
     /// Gives out what there is, to be closed, and takes nothing back any more.
@@ -111,19 +111,26 @@ impl<W> Pool<W> {
         states
     }
 
-    fn change(&self, change: impl FnOnce(&mut Inner<W>)) {
+    /// True if somebody was woken.
+    fn change(&self, change: impl FnOnce(&mut Inner<W>)) -> bool {
         let waiting = {
             let mut inner = self.0.lock();
             change(&mut inner);
             std::mem::take(&mut inner.waiting)
         };
+        let woke = !waiting.is_empty();
         waiting.into_iter().for_each(Waker::wake);
+        woke
     }
 }
 
 #[cfg(all(test, not(any(shuttle, loom))))]
 mod tests {
-    use std::{future::ready, task::Waker};
+    use std::{
+        future::ready,
+        sync::{Arc, OnceLock},
+        task::Waker,
+    };
 
     use super::*;
 
@@ -135,15 +142,47 @@ mod tests {
     fn no_more_states_are_made_than_there_may_be() {
         let pool = Pool::new(Box::new(|| Box::pin(ready(Ok(7)))), 2);
         for _ in 0..2 {
-            assert!(matches!(acquire(&pool), Poll::Ready(Acquired::Making(_))));
+            assert!(matches!(acquire(&pool), Poll::Ready(Acquired::Making(..))));
         }
         assert!(acquire(&pool).is_pending());
         assert!(pool.put_back(Box::new(7)).is_none());
         assert!(matches!(acquire(&pool), Poll::Ready(Acquired::Spare(_))));
         assert!(acquire(&pool).is_pending());
         pool.lost();
-        assert!(matches!(acquire(&pool), Poll::Ready(Acquired::Making(_))));
+        assert!(matches!(acquire(&pool), Poll::Ready(Acquired::Making(..))));
         assert!(acquire(&pool).is_pending());
+    }
+
+    /// Who makes a state has to know whom he has woken, as he may keep them from their thread.
+    #[test]
+    fn it_says_whether_somebody_waited() {
+        let place = Arc::new(OnceLock::<Pool<u64>>::new());
+        let another_comes = {
+            let place = Arc::clone(&place);
+            let mut calls = 0;
+            move || -> Making<u64> {
+                calls += 1;
+                if calls == 1 {
+                    let pool = place.get().expect("it has been set");
+                    assert!(acquire(pool).is_pending(), "the maker is in use");
+                }
+                Box::pin(ready(Ok(7)))
+            }
+        };
+        let pool = place.get_or_init(|| Pool::new(Box::new(another_comes), 2));
+        for woke in [true, false] {
+            let Poll::Ready(Acquired::Making(_, woken)) = acquire(pool) else {
+                panic!("there is a maker");
+            };
+            assert_eq!(woken, woke);
+        }
+        assert!(!pool.lost());
+        for pending in [false, true] {
+            assert_eq!(acquire(pool).is_pending(), pending);
+        }
+        assert!(pool.lost());
+        // the pool holds its maker, and the maker the pool
+        pool.close();
     }
 
     #[test]

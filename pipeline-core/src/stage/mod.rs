@@ -48,7 +48,8 @@ use crate::{config::StageConfig, error::BoxError};
 /// A cancelled run, and a limit of time, drop the future of `process` where it waits, with the item, and
 /// the value with it. Several items are worked on in one task, one after another: they share its task id, its
 /// task-locals and its cooperative budget. A body that computes for long without awaiting holds up
-/// its runtime thread, as in any task; [`blocking`](crate::Pipeline::blocking) is for that.
+/// its runtime thread, as in any task, and whoever was woken last and is to be run there next, which may be
+/// another worker of the stage; [`blocking`](crate::Pipeline::blocking) is for that.
 ///
 /// # Examples
 ///

@@ -12,6 +12,7 @@ use crate::{
         station::{Fuse, Station, Work},
     },
     error::Cause,
+    rt,
 };
 
 /// A state for this worker: a spare one, or a new one. None if there is none to be had; the run has
@@ -44,7 +45,14 @@ async fn make<W: Work, P: Fuse<W::Out>>(station: &Station<W, P>) -> Option<Box<W
     let made = match acquired.await? {
         Acquired::Spare(state) => return Some(state),
         Acquired::Failed(error) => Some(Err(error)),
-        Acquired::Making(making) => guard(needed, || making).await.into_result(),
+        Acquired::Making(making, woke) => {
+            if woke {
+                // Who waited for the maker may sit where only this thread can run it, and the state, or its
+                // first item, may take long.
+                rt::give_way().await;
+            }
+            guard(needed, || making).await.into_result()
+        }
     };
     match made {
         Some(Ok(state)) => return Some(Box::new(state)),

@@ -316,6 +316,8 @@ fn the_report_counts_in_each_stage() {
             assert_eq!((first.filtered, second.filtered), (10, 0));
             assert_eq!(all_errors(failures).await.len(), 10);
             assert!(report.to_string().contains("first"), "{report}");
+            // and stays the same after the end
+            assert_eq!(flow.metrics(), report);
         });
 }
 

@@ -253,7 +253,8 @@ impl World {
 
     /// Waits until nothing changes any more, and gives what `look` then sees.
     ///
-    /// On the paused clock: until all has run that can run at this moment. On threads: until nothing has changed for 200 ms.
+    /// On the paused clock: until all has run that can run at this moment. On threads: until nothing has changed for 200 ms,
+    /// times the `PATIENCE`. What is sure to come is better waited for by [`until`](Self::until).
     pub async fn settled<V: PartialEq>(&self, look: impl Fn() -> V) -> V {
         if self.machine() == Machine::Paused {
             for _ in 0..3 {
@@ -263,7 +264,7 @@ impl World {
         }
         let mut seen = look();
         let mut since = Instant::now();
-        while since.elapsed() < ms(200) {
+        while since.elapsed() < ms(200) * patience() {
             sleep(ms(10)).await;
             let now = look();
             if now != seen {
@@ -288,11 +289,11 @@ impl World {
         }
     }
 
-    /// K2 and K3: waits until nothing is left of the scenario, at most 1 s.
+    /// K2 and K3: waits until nothing is left of the scenario, at most 1 s, times the `PATIENCE`.
     async fn balance(&self, base: usize) {
         let start = Instant::now();
         let tasks = || Handle::current().metrics().num_alive_tasks();
-        while start.elapsed() < ms(1_000) {
+        while start.elapsed() < ms(1_000) * patience() {
             if tasks() == base && self.tally().verdict().is_none() {
                 return;
             }

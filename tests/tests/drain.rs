@@ -62,7 +62,7 @@ fn a_drain_refuses_what_is_sent_later() {
                 sender.send(flow.item(index)).await.unwrap();
             }
             run.control().drain(HOUR);
-            world.settled(|| sender.is_closed()).await;
+            world.until(|| sender.is_closed()).await;
             let back = sender.send(flow.item(20)).await.unwrap_err();
             assert_eq!(back.0.index, 20);
             let back = sender.try_send(flow.item(21)).unwrap_err();
@@ -86,7 +86,7 @@ fn an_item_that_was_admitted_before_the_drain_is_processed() {
         sender.send(flow.item(0)).await.unwrap();
         let place = sender.reserve().await.unwrap();
         run.control().drain(HOUR);
-        world.settled(|| sender.is_closed()).await;
+        world.until(|| sender.is_closed()).await;
         assert!(sender.try_reserve().is_err());
         place.send(flow.item(1));
         let report = run.wait().await.unwrap();

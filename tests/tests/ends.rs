@@ -107,7 +107,7 @@ fn a_channel_that_nobody_reads_gives_items_back() {
             }
             if how == "drop" {
                 drop(run);
-                world.settled(|| sender.is_closed()).await;
+                world.until(|| sender.is_closed()).await;
             } else {
                 assert_eq!(run.wait().await.is_ok(), how == "drain");
             }

@@ -384,8 +384,10 @@ fn the_window_moves_by_a_single_item() {
                 .ordered()
                 .for_each(flow.receive());
             let mut run = flow.start(job).unwrap();
+            world.until(|| gauge.count() == window).await;
             assert_eq!(world.settled(|| gauge.count()).await, window);
             gates.open(0);
+            world.until(|| gauge.count() > window).await;
             assert_eq!(world.settled(|| gauge.count()).await, window + 1);
             gates.open(1);
             run.wait().await.unwrap();

@@ -76,9 +76,12 @@ mod tests {
         }
     }
 
-    /// Keeps watch once over a place, and tells after how many looks; and whether one who waits behind running
-    /// workers has to call another sentry then.
-    fn keep_watch(waits: impl Fn(u32) -> bool + Send + Sync + 'static, stops: bool) -> (u32, bool) {
+    /// What came of it: the looks at the place, whether one who waits behind running workers has to call another
+    /// sentry then, and whether there is one.
+    type Watch = (u32, bool, bool);
+
+    /// Keeps watch once over a place.
+    fn keep_watch(waits: impl Fn(u32) -> bool + Send + Sync + 'static, stops: bool) -> Watch {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .max_blocking_threads(1)
             .build()
@@ -93,38 +96,54 @@ mod tests {
         let hub = Hub::on(runtime.handle());
         hub.add(Arc::clone(&place) as Arc<dyn Link>);
         assert!(hub.needs_sentry(true));
-        hub.call_sentry();
+        // it has been called, and is this one
+        hub.recall_sentry();
         assert!(!hub.needs_sentry(true));
         if stops {
             hub.stop(Cause::Cancelled);
         }
         watch(&Arc::downgrade(&hub));
         let needs_another = hub.needs_sentry(true);
-        drop((hub, done));
-        (place.looks.load(Relaxed), needs_another)
+        let looks = place.looks.load(Relaxed);
+        drop(done);
+        // behind a sentry that was launched
+        let behind = runtime.spawn_blocking(|| {});
+        runtime.block_on(behind).unwrap();
+        let is_followed = place.looks.load(Relaxed) > looks;
+        drop(hub);
+        (looks, needs_another, is_followed)
     }
 
     #[test]
     fn it_goes_home_when_nothing_has_waited_for_a_while() {
         // once more after the dismissal
-        assert_eq!(keep_watch(|_| false, false), (SENTRY_PATIENCE + 1, true));
+        assert_eq!(
+            keep_watch(|_| false, false),
+            (SENTRY_PATIENCE + 1, true, false)
+        );
     }
 
     #[test]
     fn it_stays_while_items_wait() {
-        assert_eq!(keep_watch(|_| true, false), (SENTRY_PATIENCE, false));
+        assert_eq!(keep_watch(|_| true, false), (SENTRY_PATIENCE, false, true));
         let waits_once = |look| look == SENTRY_PATIENCE / 2;
-        assert_eq!(keep_watch(waits_once, false), (SENTRY_PATIENCE, false));
+        assert_eq!(
+            keep_watch(waits_once, false),
+            (SENTRY_PATIENCE, false, true)
+        );
     }
 
     #[test]
     fn it_comes_back_for_a_start_that_was_refused_just_before_it_went() {
         let waits_last = |look| look == SENTRY_PATIENCE;
-        assert_eq!(keep_watch(waits_last, false), (SENTRY_PATIENCE + 1, false));
+        assert_eq!(
+            keep_watch(waits_last, false),
+            (SENTRY_PATIENCE + 1, false, true)
+        );
     }
 
     #[test]
     fn it_looks_at_nothing_when_the_run_has_been_stopped() {
-        assert_eq!(keep_watch(|_| true, true), (0, false));
+        assert_eq!(keep_watch(|_| true, true), (0, false, false));
     }
 }

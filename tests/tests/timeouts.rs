@@ -203,6 +203,33 @@ fn time_in_the_queue_does_not_count() {
     });
 }
 
+/// The time of an item begins with its body, also where the clock is not looked at before the body waits.
+#[test]
+fn time_before_the_first_wait_counts() {
+    scenario("computes, then waits")
+        .in_both_orders()
+        .run(async |world| {
+            let flow = world.flow();
+            let body = flow.body(1, |_| async {
+                // the first poll takes 60 ms, and then waits
+                advance(ms(60)).await;
+                pending().await
+            });
+            let job = Pipeline::from_iter(flow.items(0..1))
+                .stage(body)
+                .in_order(world.order())
+                .timeout(ms(100))
+                .for_each(flow.receive());
+            let watch = Stopwatch::start();
+            flow.run(job).await.unwrap_err();
+            assert!(
+                (ms(100)..ms(110)).contains(&watch.elapsed()),
+                "{:?}",
+                watch.elapsed()
+            );
+        });
+}
+
 /// Scenario 68: a body that never waits cannot be interrupted. It has its result, late, and that is counted.
 #[test]
 fn a_body_that_does_not_wait_has_its_result_late() {

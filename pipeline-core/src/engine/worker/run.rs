@@ -239,7 +239,7 @@ fn sort_out<W: Work, P: Fuse<W::Out>>(
         _ => false,
     };
     if body_was_lost && !cfg!(planted = "permit") {
-        lease.desk.woke |= lease.station.states.lost();
+        lease.station.states.lost();
     }
     let failed = match left {
         Break::Panicked(payload) => {

@@ -89,7 +89,9 @@ impl Threads {
         let mut sum = Threads::default();
         for task in fs::read_dir("/proc/self/task").ok()? {
             let path = task.ok()?.path();
-            if fs::read_to_string(path.join("comm")).ok()?.trim_end() == name {
+            // a thread may have ended since it was listed
+            let called = fs::read_to_string(path.join("comm")).unwrap_or_default();
+            if called.trim_end() == name {
                 sum.count += 1;
                 sum.cpu += on_processor(&fs::read_to_string(path.join("schedstat")).ok()?)?;
                 sum.switches += switches(&fs::read_to_string(path.join("status")).ok()?)?;
@@ -223,5 +225,25 @@ mod tests {
         assert!(threads.cpu > Duration::ZERO, "{threads:?}");
         drop(release);
         assert!(thread.join().expect("it does not panic").is_err());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn threads_may_end_while_others_are_counted() {
+        use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+        use std::thread;
+
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Relaxed) {
+                    let short = thread::spawn(|| {});
+                    short.join().expect("it does nothing");
+                }
+            });
+            let counted: Vec<_> = (0..1_000).map(|_| Threads::named("nobody")).collect();
+            over.store(true, Relaxed);
+            assert!(counted.iter().all(|of| *of == Some(Threads::default())));
+        });
     }
 }

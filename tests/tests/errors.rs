@@ -1,7 +1,9 @@
 //! Failed items: one destination for each, and the policy that says when they end the run.
 
 use std::error::Error;
+use std::fmt;
 use std::future::ready;
+use std::num::ParseIntError;
 
 use pipeline_core::error::{BoxError, Cause, ErrorKind};
 use pipeline_core::prelude::*;
@@ -107,6 +109,49 @@ fn a_run_that_goes_on_delivers_all_others() {
         assert_eq!(report.items.failed, 1);
         // nobody could be told, and that is counted
         assert_eq!(not_delivered(&report), 1);
+    });
+}
+
+/// An error of the user's with a cause of its own.
+#[derive(Debug)]
+struct NoRate(ParseIntError);
+
+impl fmt::Display for NoRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no rate")
+    }
+}
+
+impl Error for NoRate {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// A failure and the end of a run say why if they are asked to, and all levels of it, each once.
+#[test]
+fn errors_print_their_causes() {
+    scenario("printed").run(async |_world| {
+        let rate = |text: &str| text.parse::<u32>().map_err(NoRate);
+        let job = || {
+            let rates = Pipeline::from_iter(["1", "x"]).try_map(rate).name("rate");
+            rates.count()
+        };
+        let (errors, failures) = mpsc::channel(1);
+        assert_eq!(job().errors(errors).run().await.unwrap().value, 1);
+        let failure = &all_errors(failures).await[0];
+        let item = "stage `rate` failed on item 1 after 1 attempt(s)";
+        let why = "no rate: invalid digit found in string";
+        assert_eq!(failure.to_string(), item);
+        assert_eq!(format!("{failure:#}"), format!("{item}: {why}"));
+
+        let error = job().run().await.unwrap_err();
+        let line = format!("the run did not finish: an item failed: {item}: {why}");
+        assert_eq!(error.to_string(), "the run did not finish");
+        assert_eq!(format!("{error:#}"), line);
+        assert_eq!(format!("{error:?}"), line);
+        // and so through the box of a `main`
+        assert_eq!(format!("{:?}", BoxError::from(error)), line);
     });
 }
 

@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 fn refused<R: Send + 'static>(flow: &Flow, job: Job<R>) -> (BuildError, String) {
     let error = flow.start(job).expect_err("it must be refused");
     let text = error.to_string();
+    // what `unwrap` says, and a `main` that returns it
+    assert!(format!("{error:?}").starts_with(&text), "{error:?}");
     (error, text)
 }
 
@@ -57,6 +59,10 @@ fn run_refuses_as_start_does() {
         let error = job.run().await.unwrap_err();
         assert!(matches!(error.cause, Cause::Build(BuildError::Zero(..))));
         assert_eq!(error.report.items.taken, 0);
+        assert!(
+            format!("{error:?}").ends_with(": parallelism must be at least 1"),
+            "{error:?}"
+        );
     });
 }
 

@@ -1,12 +1,17 @@
-use std::{io, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 use thiserror::Error;
+
+use super::causes::write_with_causes;
 
 /// A pipeline that cannot be started as it is described.
 ///
 /// It is found by [`Job::start`](crate::Job::start) before anything of the user's runs, so also
 /// for a source that would have given no items. `#[non_exhaustive]`: later versions check more.
-#[derive(Debug, Error)]
+///
+/// `{}` and `{:?}` are both the sentence that names the step and the setting, so that it is what an `unwrap` says, or
+/// a `main` that returns it.
+#[derive(Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// A setting of a stage, or of the job, is 0 and has no meaning then.
@@ -62,4 +67,10 @@ pub enum BuildError {
     /// runtime was built without its I/O driver (`enable_io` or `enable_all`), or the system refused.
     #[error("cannot listen for signals (the runtime's builder needs `enable_io` or `enable_all`)")]
     NoSignals(#[source] io::Error),
+}
+
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_with_causes(self, f)
+    }
 }

@@ -14,8 +14,14 @@
 //! | [`Cause`] | why a run did not finish |
 //! | [`RunError`] | the cause, with the report of what was done until then |
 //! | [`BuildError`] | the pipeline cannot be started as it is described |
+//!
+//! Printed with `{}` each says its own level only, as an error does whose cause is in its
+//! [`source`](std::error::Error::source). `{:#}` of a [`StageError`] or a [`RunError`] is one line with all causes,
+//! the user's own error last. `{:?}` of a [`RunError`] or a [`BuildError`] is that line as well, as it is what a
+//! `main` that returns it prints, and an `unwrap`.
 
 mod build;
+mod causes;
 mod letter;
 mod origin;
 mod panic;

@@ -1,23 +1,58 @@
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use thiserror::Error;
 
-use super::{BoxError, BuildError, StageError};
+use super::{BoxError, BuildError, StageError, causes::write_with_causes};
 use crate::report::Report;
 
 /// Why a run did not finish, with the report of what it did.
 ///
-/// The text says the least; walk [`source`](std::error::Error::source), or print it with a crate
-/// such as `anyhow` (`{error:#}`), for the cause and the user's own error below it.
-#[derive(Debug, Error)]
+/// `{}` says only that. `{:#}` and `{:?}`, and so a `main` that returns it, say it with the cause and the user's own
+/// error below it, in one line; `{:#?}` shows all fields.
+///
+/// ```
+/// use pipeline_core::prelude::*;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let numbers = Pipeline::from_iter(["1", "two"]).try_map(str::parse::<u32>).name("parse");
+/// let error = numbers.collect().run().await.unwrap_err();
+/// assert_eq!(error.to_string(), "the run did not finish");
+/// assert_eq!(
+///     format!("{error:#}"),
+///     "the run did not finish: an item failed: stage `parse` failed on item 1 after 1 attempt(s): \
+///      invalid digit found in string"
+/// );
+/// # }
+/// ```
+#[derive(Error)]
 #[non_exhaustive]
-#[error("the run did not finish")]
 pub struct RunError {
     /// What ended it. The first cause wins.
     #[source]
     pub cause: Cause,
     /// What was done until then. Boxed, so that a `Result` with it stays small.
     pub report: Box<Report>,
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return write_with_causes(self, f);
+        }
+        f.write_str("the run did not finish")
+    }
+}
+
+impl fmt::Debug for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return write_with_causes(self, f);
+        }
+        f.debug_struct("RunError")
+            .field("cause", &self.cause)
+            .field("report", &self.report)
+            .finish()
+    }
 }
 
 impl From<BuildError> for RunError {

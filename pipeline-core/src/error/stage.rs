@@ -1,8 +1,8 @@
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use thiserror::Error;
 
-use super::{BoxError, Origin};
+use super::{BoxError, Origin, causes::write_with_causes};
 
 /// The failure of one item in one stage.
 ///
@@ -11,6 +11,8 @@ use super::{BoxError, Origin};
 /// error; after a panic it is a [`Panicked`](super::Panicked), after a timeout a
 /// [`TimedOut`](super::TimedOut). The item itself is not inside: it was given to the stage, and need
 /// be neither `Clone` nor `Debug`. [`dead_letters`](crate::Pipeline::dead_letters) hands it back.
+///
+/// `{}` says which item failed where, `{:#}` says also why: it goes on with the user's error and what that was caused by.
 ///
 /// ```
 /// use pipeline_core::{error::ErrorKind, prelude::*};
@@ -29,16 +31,38 @@ use super::{BoxError, Origin};
 /// assert_eq!(failure.kind(), ErrorKind::Failed);
 /// assert!(failure.downcast_ref::<std::num::ParseIntError>().is_some());
 /// assert_eq!(failure.to_string(), "stage `parse` failed on item 1 after 1 attempt(s)");
+/// assert_eq!(
+///     format!("{failure:#}"),
+///     "stage `parse` failed on item 1 after 1 attempt(s): invalid digit found in string"
+/// );
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Error)]
-#[error("stage `{stage}` {kind} {origin} after {attempts} attempt(s)")]
 pub struct StageError {
     stage: Arc<str>,
     origin: Origin,
     attempts: u32,
     kind: ErrorKind,
     source: BoxError,
+}
+
+impl fmt::Display for StageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return write_with_causes(self, f);
+        }
+        let StageError {
+            stage,
+            origin,
+            attempts,
+            kind,
+            ..
+        } = self;
+        write!(
+            f,
+            "stage `{stage}` {kind} {origin} after {attempts} attempt(s)"
+        )
+    }
 }
 
 impl StageError {

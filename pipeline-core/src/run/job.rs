@@ -65,7 +65,7 @@ impl<R: Send + 'static> Job<R> {
     ///     .errors(errors);
     /// assert_eq!(job.run().await?.value, 7);
     /// while let Some(failure) = failures.recv().await {
-    ///     println!("{failure}");
+    ///     println!("{failure:#}"); // where, and why
     /// }
     /// # Ok(()) }
     /// ```

@@ -60,14 +60,6 @@ impl Machine {
         };
         built.expect("a runtime")
     }
-
-    /// K5, in real time.
-    fn limit(self) -> Duration {
-        match self {
-            Machine::Paused => ms(5_000),
-            Machine::Threads(_) => ms(10_000),
-        }
-    }
 }
 
 /// A scenario: on the paused clock and ordered, unless said otherwise.
@@ -77,7 +69,7 @@ pub struct Scenario {
     name: String,
     machines: Vec<Machine>,
     orders: Vec<Order>,
-    limit: Option<Duration>,
+    limit: Duration,
 }
 
 /// A scenario with a name for its messages.
@@ -86,7 +78,7 @@ pub fn scenario(name: impl Into<String>) -> Scenario {
         name: name.into(),
         machines: PAUSED.to_vec(),
         orders: vec![Order::Ordered],
-        limit: None,
+        limit: ms(60_000),
     }
 }
 
@@ -103,9 +95,10 @@ impl Scenario {
         self
     }
 
-    /// Sets how long it may take in real time, instead of 5 s on the paused clock and 10 s on threads.
+    /// Sets how long it may take in real time. Without it a minute: much more than any takes on a slow machine, as it is
+    /// for what hangs.
     pub fn within(mut self, limit: Duration) -> Self {
-        self.limit = Some(limit);
+        self.limit = limit;
         self
     }
 
@@ -141,7 +134,7 @@ impl Scenario {
         for &machine in &self.machines {
             for &order in &self.orders {
                 let world = World::new(&self.name, machine, order);
-                let limit = self.limit.unwrap_or(machine.limit()) * patience();
+                let limit = self.limit * patience();
                 watched(&world, &story, limit)?;
             }
         }
@@ -153,6 +146,14 @@ impl Scenario {
 fn patience() -> u32 {
     let times = std::env::var("PATIENCE").ok();
     times.map_or(1, |times| times.parse().expect("PATIENCE is a number"))
+}
+
+/// How often the workers of this runtime have gone to sleep, if all of them are asleep.
+fn asleep() -> Option<u64> {
+    let metrics = Handle::current().metrics();
+    let counts = (0..metrics.num_workers()).map(|worker| metrics.worker_park_unpark_count(worker));
+    // an odd number is that of a sleeper
+    counts.map(|count| (count % 2 == 1).then_some(count)).sum()
 }
 
 /// K5: one scenario in one world, in a thread of its own.
@@ -253,8 +254,9 @@ impl World {
 
     /// Waits until nothing changes any more, and gives what `look` then sees.
     ///
-    /// On the paused clock: until all has run that can run at this moment. On threads: until nothing has changed for 200 ms,
-    /// times the `PATIENCE`. What is sure to come is better waited for by [`until`](Self::until).
+    /// On the paused clock: until all has run that can run at this moment. On threads: until nothing has changed and no
+    /// worker of the runtime has been awake for 12 looks, 5 ms apart; where one is always awake, until nothing has
+    /// changed for 40 looks; times the `PATIENCE`. What is sure to come is better waited for by [`until`](Self::until).
     pub async fn settled<V: PartialEq>(&self, look: impl Fn() -> V) -> V {
         if self.machine() == Machine::Paused {
             for _ in 0..3 {
@@ -262,17 +264,20 @@ impl World {
             }
             return look();
         }
-        let mut seen = look();
-        let mut since = Instant::now();
-        while since.elapsed() < ms(200) * patience() {
-            sleep(ms(10)).await;
-            let now = look();
-            if now != seen {
-                seen = now;
-                since = Instant::now();
-            }
+        let (mut same, mut calm) = (0, 0);
+        let mut seen = (look(), asleep());
+        // Looks, and not time: a machine that is slow to let this thread run is slow with the others, too.
+        while calm < 12 * patience() && same < 40 * patience() {
+            // this thread, as a timer would wake a worker
+            thread::sleep(ms(5));
+            yield_now().await;
+            let now = (look(), asleep());
+            same = if now.0 == seen.0 { same + 1 } else { 0 };
+            let is_calm = now == seen && now.1.is_some();
+            calm = if is_calm { calm + 1 } else { 0 };
+            seen = now;
         }
-        seen
+        seen.0
     }
 
     /// Waits until it is so, however slow the machine is; for ever is caught by K5.

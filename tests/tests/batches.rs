@@ -694,68 +694,66 @@ fn an_age_and_an_end_at_the_same_instant() {
     use Event::{Cancel, Drain, End, Fill, Item};
     const ROUNDS: u64 = 400;
     let kinds = [0, 1, 2];
-    scenario("batches, race")
-        .within(ms(60_000))
-        .run(async move |world| {
-            for (event, kind) in [End, Drain, Item, Fill, Cancel]
-                .into_iter()
-                .flat_map(|event| kinds.map(|kind| (event, kind)))
-            {
-                for round in 0..ROUNDS {
-                    let flow = world.flow();
-                    let (seen, mut came) = seen();
-                    let (sender, source) = Pipeline::channel(16);
-                    let source = source.into_pipeline();
-                    let batches_of = match kind {
-                        0 => source.batch(3, ms(10)),
-                        1 => source.batch_weighted(6, ms(10), |_| 2),
-                        _ => source.batch_by(|_| (), 3, ms(10)),
-                    };
-                    let job = batches_of.for_each(seen.receive(&flow));
-                    let mut run = flow.start(job).unwrap();
-                    // whose timer is made first decides who goes first
-                    let wait = sleep(ms(10 + round % 3));
-                    if round % 2 == 0 {
-                        sender.send(flow.item(0)).await.unwrap();
-                        tokio::task::yield_now().await;
-                    } else {
-                        sleep(ms(1)).await;
-                        sender.send(flow.item(0)).await.unwrap();
+    scenario("batches, race").run(async move |world| {
+        for (event, kind) in [End, Drain, Item, Fill, Cancel]
+            .into_iter()
+            .flat_map(|event| kinds.map(|kind| (event, kind)))
+        {
+            for round in 0..ROUNDS {
+                let flow = world.flow();
+                let (seen, mut came) = seen();
+                let (sender, source) = Pipeline::channel(16);
+                let source = source.into_pipeline();
+                let batches_of = match kind {
+                    0 => source.batch(3, ms(10)),
+                    1 => source.batch_weighted(6, ms(10), |_| 2),
+                    _ => source.batch_by(|_| (), 3, ms(10)),
+                };
+                let job = batches_of.for_each(seen.receive(&flow));
+                let mut run = flow.start(job).unwrap();
+                // whose timer is made first decides who goes first
+                let wait = sleep(ms(10 + round % 3));
+                if round % 2 == 0 {
+                    sender.send(flow.item(0)).await.unwrap();
+                    tokio::task::yield_now().await;
+                } else {
+                    sleep(ms(1)).await;
+                    sender.send(flow.item(0)).await.unwrap();
+                }
+                wait.await;
+                let mut sent = 1;
+                match event {
+                    End => {}
+                    Drain => run.control().drain(HOUR),
+                    Cancel => run.control().cancel(),
+                    Item => {
+                        sender.try_send(flow.item(1)).unwrap();
+                        sent = 2;
                     }
-                    wait.await;
-                    let mut sent = 1;
-                    match event {
-                        End => {}
-                        Drain => run.control().drain(HOUR),
-                        Cancel => run.control().cancel(),
-                        Item => {
-                            sender.try_send(flow.item(1)).unwrap();
-                            sent = 2;
+                    Fill => {
+                        for index in 1..3 {
+                            sender.try_send(flow.item(index)).unwrap();
                         }
-                        Fill => {
-                            for index in 1..3 {
-                                sender.try_send(flow.item(index)).unwrap();
-                            }
-                            sent = 3;
-                        }
-                    }
-                    drop(sender);
-                    let watch = Stopwatch::start();
-                    let ended = run.wait().await;
-                    watch.expect_within(ms(0));
-                    let came = batches(&mut came);
-                    assert!(came.iter().all(|batch| !batch.is_empty()), "{came:?}");
-                    if matches!(event, Cancel) {
-                        if let Err(error) = ended {
-                            assert!(matches!(error.cause, Cause::Cancelled));
-                        }
-                    } else {
-                        ended.unwrap();
-                        flow.expect(0..sent);
+                        sent = 3;
                     }
                 }
+                drop(sender);
+                let watch = Stopwatch::start();
+                let ended = run.wait().await;
+                watch.expect_within(ms(0));
+                let came = batches(&mut came);
+                assert!(came.iter().all(|batch| !batch.is_empty()), "{came:?}");
+                if matches!(event, Cancel) {
+                    if let Err(error) = ended {
+                        assert!(matches!(error.cause, Cause::Cancelled));
+                    }
+                } else {
+                    ended.unwrap();
+                    flow.expect(0..sent);
+                }
             }
-        });
+        }
+    });
 }
 
 /// Many items, and large ones, on every runtime.

@@ -47,7 +47,6 @@ async fn peak(world: &World, count: usize) -> (usize, usize) {
 fn memory_does_not_grow_with_the_number_of_items() {
     let _alone = alone();
     scenario("28")
-        .within(ms(30_000))
         .on(&[Machine::Threads(2)])
         .in_both_orders()
         .run(async |world| {

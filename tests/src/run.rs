@@ -148,7 +148,7 @@ fn patience() -> u32 {
     times.map_or(1, |times| times.parse().expect("PATIENCE is a number"))
 }
 
-/// How often the workers of this runtime have gone to sleep, if all of them are asleep.
+/// How often the workers of this runtime have gone to sleep and woken up, if all of them are asleep.
 fn asleep() -> Option<u64> {
     let metrics = Handle::current().metrics();
     let counts = (0..metrics.num_workers()).map(|worker| metrics.worker_park_unpark_count(worker));

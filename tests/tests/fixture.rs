@@ -1,6 +1,9 @@
 //! The fixture itself: each standing check fails when it should.
 
 use std::future::{pending, ready};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::thread;
 
 use pipeline_core::prelude::*;
 use tests::prelude::*;
@@ -71,6 +74,33 @@ fn a_pull_too_many_is_seen() {
         flow.items(100..101 + bound).for_each(drop);
         // the counts are wrong now, too
         run.wait().await.unwrap();
+    });
+}
+
+/// Nothing has settled while a worker of the runtime computes, though nothing is to be seen of it.
+#[test]
+fn a_worker_that_computes_is_waited_for() {
+    scenario("settled").on(THREADS).run(async |world| {
+        let (looks, done) = (
+            Arc::new(AtomicU32::new(0)),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let busy = {
+            let (looks, done) = (Arc::clone(&looks), Arc::clone(&done));
+            tokio::spawn(async move {
+                // more looks than would do if all were asleep
+                while looks.load(SeqCst) < 25 {
+                    thread::yield_now();
+                }
+                done.store(true, SeqCst);
+            })
+        };
+        let look = || {
+            looks.fetch_add(1, SeqCst);
+            done.load(SeqCst)
+        };
+        assert!(world.settled(look).await);
+        busy.await.unwrap();
     });
 }
 
